@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# The two commands that matter: `make demo` and `make test`. Everything else is a part of them.
+
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+STATE_DIR ?= /var/lib/zuul-suse
+SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
+
+.PHONY: help demo test lint packages test-packages install install-test unit e2e down clean
+
+help:  ## show this
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: packages install  ## bring the sandbox up and show verdicts on real changes
+	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
+
+test: test-packages install-test lint unit e2e  ## linters, types, import contracts, all tests
+
+lint: install-test  ## linters, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/ansible-lint --offline
+	$(BIN)/zuulcilint zuul.d seeds/config-project/zuul.d
+
+unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD
+	$(SUDO) $(BIN)/pytest -m "not e2e"
+
+e2e: install-test  ## the whole CI, from a change to its verdict and back to nothing
+	$(SUDO) $(BIN)/pytest -m e2e
+
+down:  ## stop the sandbox
+	$(SUDO) $(BIN)/zuul-suse sandbox down --state-dir $(STATE_DIR)
+
+packages:  ## install the operating system packages of bindep.txt that are missing
+	@$(SUDO) sh .ci/install-packages bindep.txt
+
+test-packages:
+	@$(SUDO) sh .ci/install-packages bindep.txt test
+
+install: $(VENV)/installed
+
+install-test: $(VENV)/installed-test
+
+$(VENV)/installed: $(SOURCES)
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing zuul-suse into $(VENV) (some minutes the first time)"
+	$(BIN)/pip install -q '.[sandbox]'
+	@touch $@
+
+$(VENV)/installed-test: $(SOURCES)
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing zuul-suse and its tests' tools into $(VENV) (some minutes the first time)"
+	$(BIN)/pip install -q '.[sandbox,test]'
+	@touch $@ $(VENV)/installed
+
+clean:  ## remove the virtual environment and what tools cached
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .ansible dist build

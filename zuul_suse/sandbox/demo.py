@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration: a developer's change in Gerrit, its verdict from a job on a node of ours.
+
+Owns the account of its runs. Called by `zuul-suse sandbox demo`; `developer.py` does what a developer does, this module
+decides what and looks at the answer. Ends with every run's verdict, or with the first that was not the expected one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError, gerrit, nodepool
+from zuul_suse.sandbox.developer import Change, send
+from zuul_suse.sandbox.repositories import THIS_PROJECT
+from zuul_suse.sandbox.sandbox import Sandbox
+from zuul_suse.sandbox.verdict import Verdict, newest_verdict
+
+IMAGE_SECONDS = 1500.0
+BUILD_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One round: what was done to the change, the vote that it ought to bring, and what came of it."""
+
+    what: str
+    change: Change
+    expected: int
+    verdict: Verdict
+
+
+def show_review(sandbox: Sandbox) -> list[Run]:
+    """A good change, a broken one, and the two comments that run the good one again.
+
+    :raises UnexpectedVerdictError: a verdict was not the expected one.
+    """
+    await_image(sandbox)
+    state, say = sandbox.state, sandbox.progress.say
+    good = send(state, THIS_PROJECT, "Say who looks at this package", _note_in_package)
+    say(f"sent for review with git-review: {good.url}")
+    broken = send(state, THIS_PROJECT, "Break the package on purpose", _break_package)
+    say(f"sent for review, broken on purpose: {broken.url}")
+    first = await_verdict(sandbox, "a new change", good, expected=+1)
+    runs = [first, await_verdict(sandbox, "a broken change", broken, expected=-1)]
+    seen = first.verdict.message_number
+    for comment, inline in (
+        ("recheck the node was restarted under the job", {PACKAGE: "one line, as asked"}),
+        (f"run-{gerrit.CI_NAME}", None),
+    ):
+        gerrit.developer(state).comment(good.number, comment, inline)
+        run = await_verdict(sandbox, f'the comment "{comment}"', good, expected=+1, after=seen)
+        seen = run.verdict.message_number
+        runs.append(run)
+    return runs
+
+
+def await_image(sandbox: Sandbox) -> None:
+    """Wait until nodes can be made.
+
+    :raises SandboxError: the image could not be built or uploaded; the log is named.
+    """
+    state = sandbox.state
+    name = state.choices.image
+    if nodepool.image_ready(state):
+        return
+    failures = nodepool.failed_builds(state)
+    with sandbox.progress.step(f"nodepool-builder makes and uploads the node image {name}"):
+        end = time.monotonic() + IMAGE_SECONDS
+        while not nodepool.image_ready(state):
+            if nodepool.failed_builds(state) > failures:
+                raise SandboxError(f"the image {name} could not be built (log: {nodepool.build_log(state)})")
+            if time.monotonic() > end:
+                raise SandboxError(
+                    f"the image {name} is not ready after {IMAGE_SECONDS:.0f} s (log: {nodepool.build_log(state)})"
+                )
+            time.sleep(2)
+
+
+def await_verdict(
+    sandbox: Sandbox,
+    what: str,
+    change: Change,
+    *,
+    expected: int,
+    after: int = 0,
+    seconds: float = BUILD_SECONDS,
+) -> Run:
+    """Wait for the CI's next word on a change.
+
+    :param after: how many of the change's messages were there before.
+    :raises UnexpectedVerdictError: it came and its vote is another.
+    :raises SandboxError: it did not come in time.
+    """
+    review = gerrit.developer(sandbox.state)
+    with sandbox.progress.step(f"verdict on {what}"):
+        end = time.monotonic() + seconds
+        while not (verdict := newest_verdict(review.change(change.number), gerrit.CI_USER, after)):
+            if time.monotonic() > end:
+                raise SandboxError(f"no verdict on {change.url} after {seconds:.0f} s; see `zuul-suse sandbox status`")
+            time.sleep(1)
+    if verdict.vote != expected:
+        raise UnexpectedVerdictError(
+            f"{what}: voted {verdict.vote:+d} instead of {expected:+d} on {change.url}; logs: {verdict.log_url}"
+        )
+    return Run(what, change, expected, verdict)
+
+
+PACKAGE = "zuul_suse/__init__.py"
+Edit = Callable[[Path], None]
+
+
+def _note_in_package(folder: Path) -> None:
+    with open(folder / PACKAGE, "a") as package:
+        package.write(f"# Looked at by a developer at {time.time_ns()}.\n")
+
+
+def _break_package(folder: Path) -> None:
+    with open(folder / PACKAGE, "a") as package:
+        package.write(f"def broken_on_purpose_{time.time_ns()}(:\n")

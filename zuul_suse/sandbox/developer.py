@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a developer does: clone, edit, commit, `git review`.
+
+Owns `work/developer/` of the state folder; each clone goes when its change is sent. Called by the demonstration.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zuul_suse.sandbox import SandboxError, gerrit
+from zuul_suse.sandbox.repositories import BRANCH, QUIET, git
+from zuul_suse.sandbox.state import State
+
+NAME = "Devon Developer"
+EMAIL = f"{gerrit.DEVELOPER}@sandbox.example.com"
+AUTHOR = {
+    f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in (("NAME", NAME), ("EMAIL", EMAIL))
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change under review."""
+
+    project: str
+    number: int
+    url: str
+
+
+def send(state: State, project: str, subject: str, edit: Callable[[Path], None]) -> Change:
+    """Change a project and send it for review.
+
+    :param edit: changes files in the clone.
+    :raises SandboxError: with git's or git-review's words.
+    """
+    folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
+    try:
+        return _send(state, folder, project, subject, edit)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _send(state: State, folder: Path, project: str, subject: str, edit: Callable[[Path], None]) -> Change:
+    review = gerrit.developer(state)
+    url = review.git_url(project)
+    git(folder, "clone", "-q", "--depth", "1", "-b", BRANCH, url, ".")
+    git(folder, "config", "user.name", NAME)
+    git(folder, "config", "user.email", EMAIL)
+    git(folder, "remote", "add", "gerrit", url)
+    edit(folder)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", subject, environment=AUTHOR)
+    _git_review(folder)
+    commit = git(folder, "rev-parse", "HEAD")
+    found = review.get(f"changes/?q=commit:{commit}")
+    if not found:
+        raise SandboxError(f"git-review sent {commit[:10]} of {project}, but Gerrit has no change for it")
+    number = int(found[0]["_number"])
+    return Change(project, number, gerrit.change_page(state, project, number))
+
+
+def _git_review(folder: Path) -> None:
+    """Run git-review as a developer would; the answer to its questions is yes."""
+    command = [str(Path(sys.executable).parent / "git-review"), "--yes", "--no-rebase", "--remote", "gerrit", BRANCH]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | QUIET | AUTHOR, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).strip().splitlines() if "://" not in line]
+        raise SandboxError(f"git review in {folder}: {' / '.join(lines[-3:])}")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox's Gerrit: a site of its own on loopback, with the CI's account and a developer's.
+
+Owns `gerrit/` of the state folder. `configure` makes the site once and writes its ports each time; `seed` runs when the
+server answers and may run again. Changes and accounts outlive `down`.
+"""
+
+import subprocess
+from pathlib import Path
+
+from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox.gerrit_program import GerritProgram, obtain
+from zuul_suse.sandbox.review import Review
+from zuul_suse.sandbox.service import Service, answers
+from zuul_suse.sandbox.state import State
+
+CI_USER = "suse-cloud-ci"
+CI_NAME = "SUSE Cloud CI"
+DEVELOPER = "developer"
+# What `init --dev` makes; anybody on loopback may become any account of such a site anyway.
+ADMIN, ADMIN_PASSWORD = "admin", "secret"
+
+
+def url(state: State) -> str:
+    return f"http://127.0.0.1:{state.port('gerrit-http')}"
+
+
+def change_page(state: State, project: str, number: int) -> str:
+    """The page of a change; a headless Gerrit has no pages, so there it is what REST tells of the change."""
+    if obtain().headless:
+        return f"{url(state)}/changes/{number}/detail"
+    return f"{url(state)}/c/{project}/+/{number}"
+
+
+def configure(state: State, program: GerritProgram) -> None:
+    """Make the site if it is not there, and write what depends on ports.
+
+    :raises SandboxError: Gerrit's own `init` failed; its last line is told.
+    """
+    site = state.folder("gerrit")
+    if not (site / "complete").exists():
+        command = ["java", *program.java_words, "init", "--batch", "--dev", "--no-auto-start", "-d", str(site)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=site)
+        if done.returncode:
+            raise SandboxError(f"Gerrit init in {site}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        (site / "complete").touch()
+    for key, value in {
+        "gerrit.canonicalWebUrl": f"{url(state)}/",
+        "httpd.listenUrl": f"{url(state)}/",
+        "sshd.listenAddress": f"127.0.0.1:{state.port('gerrit-ssh')}",
+        "sshd.advertisedAddress": f"127.0.0.1:{state.port('gerrit-ssh')}",
+        "sendemail.enable": "false",
+        "index.batchThreads": "1",
+        "change.maxFiles": "200000",
+        "receive.timeout": "10 min",
+        "plugins.allowRemoteAdmin": "false",
+    }.items():
+        config = str(site / "etc" / "gerrit.config")
+        subprocess.run(["git", "config", "-f", config, "--replace-all", key, value], check=True)
+
+
+def service(state: State, program: GerritProgram) -> Service:
+    words = ["java", "-Xmx1g", *program.java_words, "daemon", "--console-log", "-d", str(state.root / "gerrit")]
+    if program.headless:
+        words.append("--headless")
+    return Service(
+        name="gerrit",
+        command=tuple(words),
+        check=lambda: answers(f"{url(state)}/config/server/version"),
+        url=f"{url(state)}/",
+        port_names=("gerrit-http", "gerrit-ssh"),
+    )
+
+
+def ssh_key(state: State, name: str = "gerrit") -> Path:
+    """A private key of the CI, made once; its public half is beside it."""
+    key = state.path("ssh", f"{name}_ed25519")
+    if not key.exists():
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "zuul-suse sandbox", "-f", str(key)]
+        subprocess.run(command, check=True, capture_output=True)
+    return key
+
+
+def admin(state: State) -> Review:
+    return Review(url(state), ADMIN, ADMIN_PASSWORD)
+
+
+def developer(state: State) -> Review:
+    return Review(url(state), DEVELOPER, state.password("gerrit-developer"))
+
+
+def seed(state: State) -> None:
+    """Accounts, labels and rights of a third-party CI; harmless when done again."""
+    review = admin(state)
+    public_key = ssh_key(state).with_suffix(".pub").read_text().strip()
+    review.ensure_account(CI_USER, CI_NAME, state.password("gerrit-ci"), ["Service Users"], public_key)
+    review.ensure_account(DEVELOPER, "Devon Developer", state.password("gerrit-developer"), [], None)
+    if not review.exists("projects/All-Projects/labels/Verified"):
+        values = {" 0": "No score", "-1": "Fails", "+1": "Verified"}
+        review.put("projects/All-Projects/labels/Verified", {"function": "NoBlock", "values": values})
+    group = review.get("groups/Service%20Users")["id"]
+    rule = {"action": "ALLOW", "force": False, "min": -1, "max": 1}
+    vote = {"label": "Verified", "exclusive": False, "rules": {group: rule}}
+    review.post("projects/All-Projects/access", {"add": {"refs/heads/*": {"permissions": {"label-Verified": vote}}}})

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks whether this machine can carry a sandbox, before anything is started.
+
+Owns nothing. Called first by `up`; each fault is one line that says what to do.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from zuul_suse.sandbox import SandboxError, datacenter, zookeeper
+from zuul_suse.sandbox.state import MAX_ROOT_LENGTH
+
+# Command → the package that has it on Debian; bindep.txt has the openSUSE names too.
+COMMANDS = {
+    "java": "default-jre-headless",
+    "mvn": "maven",
+    "git": "git",
+    "ssh-keygen": "openssh-client",
+    "bwrap": "bubblewrap",
+    "rsync": "rsync",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "debootstrap": "debootstrap",
+    "kpartx": "kpartx",
+    "qemu-img": "qemu-utils",
+    "sudo": "sudo",
+}
+FREE_GIB = 12  # an image, its copy in the datacenter, three nodes and their logs
+
+
+def check(root: Path, free_gib: float = FREE_GIB) -> None:
+    """Check user, commands, disk and path lengths.
+
+    :raises SandboxError: the first thing that is missing, and what to do about it.
+    """
+    if os.geteuid() != 0:
+        raise SandboxError("the sandbox makes containers and bridges, so it needs root: run it with sudo")
+    if len(str(root)) > MAX_ROOT_LENGTH:
+        raise SandboxError(f"--state-dir {root}: longer than {MAX_ROOT_LENGTH} characters, too long for a Unix socket")
+    missing = [f"{command} (package {package})" for command, package in COMMANDS.items() if not shutil.which(command)]
+    missing += [f"{jar} (package zookeeper)" for jar in zookeeper.missing_jars()]
+    if missing:
+        raise SandboxError(f"missing on this machine: {', '.join(missing)}; run `make packages`")
+    datacenter.program()
+    _check_disk(root, free_gib)
+
+
+def _check_disk(root: Path, free_gib: float) -> None:
+    folder = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < free_gib:
+        raise SandboxError(
+            f"--state-dir {root}: {free:.1f} GiB free on its disk, a sandbox wants {free_gib:.0f};"
+            " free some, or choose a folder on another disk"
+        )

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lays git repositories into the sandbox: the tenant's trusted one, this project, and what a job chain needs.
+
+Owns `work/` of the state folder, where trees are put together. Called by `up` and by the demonstration. Everything may
+run again: what already stands as it should is not pushed. Where there is no Gerrit the same trees become bare
+repositories in `git/`, which Zuul's git driver watches.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from zuul_suse.sandbox import SandboxError, gerrit
+from zuul_suse.sandbox.state import State
+from zuul_suse.sandbox.zuul import CONFIG_PROJECT
+
+THIS_PROJECT = "zuul-suse"
+BRANCH = "master"  # the branch that jobs and devstack expect by default
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "zuul-suse sandbox",
+    "GIT_AUTHOR_EMAIL": "sandbox@sandbox.example.com",
+    "GIT_COMMITTER_NAME": "zuul-suse sandbox",
+    "GIT_COMMITTER_EMAIL": "sandbox@sandbox.example.com",
+}
+# The user's own git configuration (hooks, signing, templates) has no say in the sandbox.
+QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+
+
+def git(folder: Path, *words: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Run git in a folder and return what it prints.
+
+    :raises SandboxError: with git's last line; passwords in URLs are left out.
+    """
+    done = subprocess.run(
+        ["git", "-C", str(folder), *words],
+        input=text,
+        env={**os.environ, **QUIET, **IDENTITY, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        told = [line for line in done.stderr.strip().splitlines() if line.strip() and "://" not in line]
+        raise SandboxError(f"git {words[0]} in {folder}: {(told or ['failed'])[-1]}")
+    return done.stdout.strip()
+
+
+def destination(state: State, project: str) -> str:
+    """Where a project is pushed: the sandbox's Gerrit as its administrator, or a bare repository."""
+    if state.choices.review == "gerrit":
+        return gerrit.admin(state).git_url(project)
+    bare = state.folder("git", project)
+    if not (bare / "HEAD").exists():
+        git(bare, "init", "-q", "--bare", "-b", BRANCH)
+    return str(bare)
+
+
+def ensure_project(state: State, project: str) -> None:
+    if state.choices.review == "gerrit":
+        gerrit.admin(state).ensure_project(project)
+
+
+def push(state: State, folder: Path, revision: str, project: str, *tags: str) -> bool:
+    """Make a project's branch stand at a commit; returns whether it stood elsewhere."""
+    ensure_project(state, project)
+    url = destination(state, project)
+    commit = git(folder, "rev-parse", f"{revision}^{{commit}}")
+    there = git(folder, "ls-remote", url, f"refs/heads/{BRANCH}").split("\t")[0]
+    if there == commit:
+        return False
+    references = [f"+{commit}:refs/heads/{BRANCH}", *(f"+refs/tags/{tag}:refs/tags/{tag}" for tag in tags)]
+    git(folder, "push", "-q", url, *references)
+    return True
+
+
+def seed_config_project(state: State) -> bool:
+    """Push the tenant's trusted repository: the seed, and the files that this sandbox adds.
+
+    :returns: whether anything changed.
+    """
+    folder = state.root / "work" / "config-project"
+    ensure_project(state, CONFIG_PROJECT)
+    if not (folder / ".git").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        git(folder, "init", "-q", "-b", BRANCH)
+    for entry in folder.iterdir():
+        if entry.name != ".git":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    shutil.copytree(_seed("config-project"), folder, dirs_exist_ok=True)
+    plain_git = folder / "zuul.d-git"
+    if state.choices.review == "git":
+        shutil.copytree(plain_git, folder / "zuul.d", dirs_exist_ok=True)
+    shutil.rmtree(plain_git, ignore_errors=True)
+    for path, content in state.choices.config_files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    git(folder, "add", "-A", "--force")
+    if git(folder, "status", "--porcelain"):
+        git(folder, "commit", "-q", "-m", "Seed of this sandbox")
+    return push(state, folder, "HEAD", CONFIG_PROJECT)
+
+
+def seed_this_project(state: State, source: Path) -> bool:
+    """Push the commit that is checked out in `source` as project `zuul-suse`.
+
+    :raises SandboxError: `source` is no checkout of this project.
+    """
+    if not (source / "zuul.d").is_dir():
+        raise SandboxError(f"--source {source}: no checkout of zuul-suse (has no zuul.d); run this in your clone of it")
+    return push(state, source, "HEAD", THIS_PROJECT)
+
+
+def _seed(name: str) -> Path:
+    return Path(str(resources.files("zuul_suse") / "data" / "seeds" / name))

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings the whole CI up in order, tells how it is, and takes it down.
+
+Owns the order of things. Called by the commands `zuul-suse sandbox up | down | status` and by the demonstration. `up`
+mends what is broken and leaves alone what is well; when it can't finish a start from nothing it takes everything down
+again. `down` ends with no process, container, bridge or port of the sandbox.
+"""
+
+import concurrent.futures
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zuul_suse.sandbox import (
+    datacenter,
+    gerrit,
+    nodepool,
+    preflight,
+    repositories,
+    zookeeper,
+    zuul,
+)
+from zuul_suse.sandbox.certificates import Certificates, certificates
+from zuul_suse.sandbox.gerrit_program import GerritProgram, GerritUnavailableError, obtain
+from zuul_suse.sandbox.progress import Progress
+from zuul_suse.sandbox.service import Health, Service, wait_until
+from zuul_suse.sandbox.state import State
+from zuul_suse.sandbox.supervision import Supervision
+
+START_SECONDS = 180.0  # the longest that any service took on two busy cores was a third of this
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked of `up`."""
+
+    source: Path
+    ports: Mapping[str, int] = field(default_factory=dict)
+    image: str | None = None
+    database_uri: str | None = None
+    gerrit_required: bool = False
+
+
+class Sandbox:
+    """One sandbox, running or not."""
+
+    def __init__(self, state: State, progress: Progress) -> None:
+        self.state = state
+        self.progress = progress
+        self.supervision = Supervision(state)
+
+    def up(self, wishes: Wishes) -> None:
+        """Start what does not run, and wait until everything is well.
+
+        :raises SandboxError: what is in the way; nothing is left half-started.
+        """
+        ran_before = self.supervision.alive()
+        preflight.check(self.state.root)
+        with self.state.locked():
+            try:
+                self._up(wishes)
+            except BaseException:
+                if not ran_before:
+                    self.progress.say("giving up: taking down what was started")
+                    self._down()
+                raise
+
+    def _up(self, wishes: Wishes) -> None:
+        self._choose(wishes)
+        files = certificates(self.state)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            ansible = beside.submit(zuul.ensure_ansible)
+            program = self._gerrit_program(wishes.gerrit_required)
+            first = self._first_stage(files, program)
+            zuul.configure(self.state, files)
+            nodepool.configure(self.state, files)
+            second = self._second_stage()
+            self.supervision.configure([*first, *second])
+            self.supervision.up()
+            self._start(first)
+            if program:
+                with self.progress.step("Gerrit: accounts, labels, rights"):
+                    gerrit.seed(self.state)
+            with self.progress.step("datacenter: project, profile, bridge"):
+                datacenter.seed(self.state)
+            with self.progress.step("seeding repositories"):
+                repositories.seed_config_project(self.state)
+                repositories.seed_this_project(self.state, wishes.source)
+            self.state.choices.tenant.setdefault(repositories.THIS_PROJECT, None)
+            zuul.write_tenant(self.state)
+            self.state.save()
+            with self.progress.step("Ansible for the executor (once per user)"):
+                ansible.result()
+        nodepool.validate(self.state)
+        self._start(second)
+        if lost := nodepool.forget_lost_nodes(self.state):
+            self.progress.say(f"gave back {len(lost)} nodes whose servers are gone")
+
+    def down(self, *, purge: bool = False) -> None:
+        """Stop everything, empty the datacenter, and remove the bridge; with `purge` the state folder too."""
+        if not self.state.root.exists():
+            return
+        with self.state.locked():
+            self._down()
+            if purge:
+                self.state.purge()
+
+    def _down(self) -> None:
+        if not self.state.exists:
+            return
+        everything = [service.name for service in self._known_services()]
+        if self.supervision.alive():
+            with self.progress.step("stopping services"):
+                self.supervision.stop(name for name in everything if name != "datacenter")
+        if (self.state.root / "datacenter" / "database").exists():
+            with self.progress.step("emptying the datacenter"):
+                self._shut_datacenter_down()
+        self.supervision.stop_all()
+
+    def _shut_datacenter_down(self) -> None:
+        """The daemon takes its bridge away itself, so one that was killed is started for that."""
+        service = datacenter.service(self.state)
+        if not service.check():
+            self.supervision.configure([service])
+            self.supervision.up()
+            self._start([service])
+        datacenter.shut_down(self.state)
+
+    def status(self) -> list[Health]:
+        """The health of every service, in the order in which they start."""
+        pids = self.supervision.pids()
+        found = []
+        for service in self._known_services():
+            pid = pids.get(service.name)
+            found.append(
+                Health(
+                    name=service.name,
+                    running=pid is not None,
+                    healthy=pid is not None and service.check(),
+                    pid=pid,
+                    log=str(self.supervision.log(service.name)),
+                    url=service.url,
+                )
+            )
+        return found
+
+    def _known_services(self) -> list[Service]:
+        if not self.state.choices.ports:
+            return []
+        program = obtain() if self.state.choices.review == "gerrit" else None
+        return [*self._first_stage(certificates(self.state), program), *self._second_stage()]
+
+    def _first_stage(self, files: Certificates, program: GerritProgram | None) -> list[Service]:
+        zookeeper.configure(self.state, files)
+        services = [zookeeper.service(self.state, files), datacenter.service(self.state)]
+        if program:
+            gerrit.configure(self.state, program)
+            services.append(gerrit.service(self.state, program))
+        return services
+
+    def _second_stage(self) -> list[Service]:
+        return [*nodepool.services(self.state), *zuul.services(self.state)]
+
+    def _choose(self, wishes: Wishes) -> None:
+        choices = self.state.choices
+        running = frozenset(self.supervision.pids()) if self.supervision.alive() else frozenset()
+        names = {name for service in self._known_services() if service.name in running for name in service.port_names}
+        self.state.choose_ports(wishes.ports, frozenset(names))
+        choices.image = nodepool.image(wishes.image or choices.image)
+        choices.database_uri = wishes.database_uri or choices.database_uri
+        self.state.save()
+
+    def _gerrit_program(self, required: bool) -> GerritProgram | None:
+        if self.state.choices.review == "git" and not required:
+            return None
+        try:
+            with self.progress.step("Gerrit from Maven Central (once per user)"):
+                program = obtain()
+        except GerritUnavailableError as reason:
+            if required or self.state.choices.review == "gerrit":
+                raise
+            self.progress.say(f"{reason}: going on with plain git, without review")
+            self.state.choices.review = "git"
+        else:
+            self.state.choices.review = "gerrit"
+            if program.headless:
+                self.progress.say(
+                    f"Gerrit {program.version}, headless: put together from its parts, the war isn't served"
+                )
+            self.state.save()
+            return program
+        self.state.save()
+        return None
+
+    def _start(self, services: Sequence[Service]) -> None:
+        """Start services side by side and wait for each."""
+        for service in services:
+            self.supervision.start(service.name)
+        with self.progress.step(f"waiting for {', '.join(service.name for service in services)}"):
+            for service in services:
+                wait_until(service.check, service.name, START_SECONDS, self._death(service))
+
+    def _death(self, service: Service) -> Callable[[], str | None]:
+        def reason() -> str | None:
+            if self.supervision.pids().get(service.name) is not None:
+                return None
+            log = self.supervision.log(service.name)
+            lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+            return f"{service.name} ended at its start: {(lines or ['no output'])[-1][:300]} (log: {log})"
+
+        return reason

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox's Zuul: scheduler, executor, web and finger gateway, and the tenant file.
+
+Owns `zuul/` of the state folder, `etc/zuul.conf`, `etc/main.yaml` and the executor's Ansible. All listen on loopback.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox.certificates import Certificates
+from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
+from zuul_suse.sandbox.service import Service, answers
+from zuul_suse.sandbox.state import State, cache_folder
+from zuul_suse.sandbox.supervision import listens
+from zuul_suse.sandbox.templates import render
+
+TENANT = "zuul-suse"
+# The organisation of config projects and this project in the sandbox's Gerrit.
+CONFIG_PROJECT = "suse/config-project"
+# Zuul asks for these names of Ansible roots; both lead to the one that it uses by default.
+ANSIBLE_VERSIONS = ("11", "9")
+ANSIBLE_PACKAGES = (
+    "ansible>=11,<12",  # upstream's jobs want ansible.posix and community.general
+    "google-re2",
+    "voluptuous",
+    "jmespath",
+    "netaddr",
+    "passlib",
+)
+# A virtual environment is visible in bubblewrap only if its Python is: that of the system.
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def url(state: State) -> str:
+    return f"http://127.0.0.1:{state.port('zuul-web')}"
+
+
+def logs_url(state: State) -> str:
+    return f"http://127.0.0.1:{state.port('logs')}"
+
+
+def status_page(state: State) -> str:
+    return f"{url(state)}/t/{TENANT}/status"
+
+
+def nodes_key(state: State) -> Path:
+    """The private key that opens nodes; made once."""
+    return ssh_key(state, "nodes")
+
+
+def ca_bundle() -> str:
+    """This machine's certificate authorities, which nodes are to trust as well; empty where there are none."""
+    for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem"):
+        if Path(path).exists():
+            return path
+    return ""
+
+
+def configure(state: State, files: Certificates) -> None:
+    site = state.path("etc", "site-variables.yaml")
+    variables = {
+        "site_log_root": str(state.folder("build-logs")),
+        "site_log_url": logs_url(state),
+        "site_ca_bundle": ca_bundle(),
+    }
+    site.write_text(yaml.safe_dump(variables))
+    database = state.choices.database_uri or f"sqlite:///{state.path('zuul', 'zuul.sqlite')}"
+    render(
+        "zuul.conf.j2",
+        state.path("etc", "zuul.conf"),
+        root=state.root,
+        port=state.port,
+        tls=files,
+        keystore_password=state.password("zuul-keystore"),
+        database=database,
+        ansible_root=ansible_root(),
+        nodes_key=nodes_key(state),
+        site_variables=site,
+        ca_bundle=ca_bundle(),
+        tenant_file=tenant_file(state),
+        web_url=url(state),
+        review=state.choices.review,
+        gerrit_user=CI_USER,
+        gerrit_key=ssh_key(state),
+        gerrit_password=state.password("gerrit-ci"),
+        auth_secret=state.password("zuul-auth"),
+    )
+    for name in ("git", "executor", "builds", "run"):
+        state.folder("zuul", name)
+
+
+def tenant_file(state: State) -> Path:
+    return state.path("etc", "main.yaml")
+
+
+def write_tenant(state: State) -> bool:
+    """Write the tenant with the projects chosen so far; returns whether it changed."""
+    untrusted: list[object] = [
+        name if include is None else {name: {"include": include}} for name, include in state.choices.tenant.items()
+    ]
+    source = {"config-projects": [CONFIG_PROJECT], "untrusted-projects": untrusted}
+    tenant = {"name": TENANT, "report-build-page": False, "source": {state.choices.review or "gerrit": source}}
+    text = yaml.safe_dump([{"tenant": tenant}], sort_keys=False)
+    if tenant_file(state).exists() and tenant_file(state).read_text() == text:
+        return False
+    tenant_file(state).write_text(text)
+    return True
+
+
+def reconfigure(state: State) -> None:
+    """Let a running scheduler read the tenant file again."""
+    command = [_command("zuul-scheduler"), "-c", str(state.root / "etc" / "zuul.conf"), "smart-reconfigure"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"zuul-scheduler smart-reconfigure: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def services(state: State) -> list[Service]:
+    config = str(state.root / "etc" / "zuul.conf")
+    options = ("-c", config, "-f", "-d")
+    return [
+        Service(
+            name="zuul-scheduler",
+            command=(_command("zuul-scheduler"), *options),
+            check=lambda: answers(f"http://127.0.0.1:{state.port('scheduler-health')}/health/ready"),
+            port_names=("scheduler-health",),
+        ),
+        Service(
+            name="zuul-executor",
+            command=(sys.executable, "-m", "zuul_suse.sandbox.loopback_executor", *options),
+            check=lambda: answers(f"http://127.0.0.1:{state.port('executor-health')}/health/ready"),
+            port_names=("executor-health", "executor-finger"),
+        ),
+        Service(
+            name="zuul-web",
+            command=(_command("zuul-web"), *options),
+            check=lambda: answers(f"{url(state)}/api/tenant/{TENANT}/status"),
+            url=status_page(state),
+            port_names=("zuul-web",),
+        ),
+        Service(
+            name="zuul-fingergw",
+            command=(_command("zuul-fingergw"), *options),
+            check=lambda: listens(state.port("zuul-fingergw")),
+            port_names=("zuul-fingergw",),
+        ),
+        Service(
+            name="logs",
+            command=(
+                *(sys.executable, "-m", "zuul_suse.sandbox.log_server"),
+                *(str(state.folder("build-logs")), str(state.port("logs"))),
+            ),
+            check=lambda: answers(f"{logs_url(state)}/"),
+            url=f"{logs_url(state)}/",
+            port_names=("logs",),
+        ),
+    ]
+
+
+def ansible_root() -> Path:
+    return cache_folder() / "ansible"
+
+
+def ensure_ansible() -> None:
+    """The executor's Ansible, installed once per user; much smaller than what zuul-manage-ansible makes.
+
+    :raises SandboxError: pip or venv failed; the last line is told, and nothing half-made is left.
+    """
+    root = ansible_root()
+    wanted = "\n".join(ANSIBLE_PACKAGES)
+    mark = root / "complete"
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    mark.unlink(missing_ok=True)
+    main = root / ANSIBLE_VERSIONS[0]
+    pip = [str(main / "bin" / "pip"), "install", "-q", "--no-compile", *ANSIBLE_PACKAGES]
+    for command in ([SYSTEM_PYTHON, "-m", "venv", "--clear", str(main)], pip):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = ((done.stderr or done.stdout).strip().splitlines() or ["no output"])[-1]
+            raise SandboxError(f"Ansible for the executor: {' '.join(command[:4])} … failed: {last}")
+    for name in ANSIBLE_VERSIONS[1:]:
+        link = root / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(main)
+    mark.write_text(wanted)
+
+
+def _command(name: str) -> str:
+    """An upstream command from the environment that this package is installed in."""
+    return os.path.join(os.path.dirname(sys.executable), name)
