@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One datacenter behind one small interface.
+
+Owns the words that the fleet and the shells share: Datacenter, Server, Order, Quota, Image and the errors. Each kind
+of datacenter is one module beside this one (see `kinds`); the fleet knows only what is defined here. Every method of
+a Datacenter may block on the network and may be called by several threads at once: callers run them in worker
+threads. Nothing here has a life of its own, so nothing has to be ended but `Datacenter.close`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class DatacenterError(Exception):
+    """What a datacenter had to say; foreign exceptions are translated into the four below."""
+
+
+class WrongConfiguration(DatacenterError):
+    """Asking again won't help: something must be changed in the configuration or in the datacenter."""
+
+
+class NoCapacity(DatacenterError):
+    """The datacenter is well but full."""
+
+
+class TryElsewhere(DatacenterError):
+    """The request failed for the datacenter's own reasons: worth a retry elsewhere."""
+
+
+class Gone(DatacenterError):
+    """What was asked about is not there (any more)."""
+
+
+class ServerState(enum.Enum):
+    """What a server is doing, in words that all kinds of datacenters share."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """An amount of servers, cores and RAM (MiB): a limit, a use or a need. Infinite means that nobody limits it."""
+
+    instances: float = 0
+    cores: float = 0
+    ram: float = 0
+
+    def __add__(self, other: Quota) -> Quota:
+        return Quota(self.instances + other.instances, self.cores + other.cores, self.ram + other.ram)
+
+    def __sub__(self, other: Quota) -> Quota:
+        return Quota(self.instances - other.instances, self.cores - other.cores, self.ram - other.ram)
+
+    def covers(self, need: Quota) -> bool:
+        """Whether `need` fits into this amount."""
+        return self.instances >= need.instances and self.cores >= need.cores and self.ram >= need.ram
+
+
+UNLIMITED = Quota(math.inf, math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One server to be made. `config` holds further settings in the datacenter's own words."""
+
+    name: str
+    image: str
+    need: Quota = Quota(instances=1)
+    config: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as the datacenter lists it."""
+
+    id: str
+    name: str
+    state: ServerState
+    ipv4: str | None = None
+    ipv6: str | None = None
+    private_ipv4: str | None = None
+    host: str | None = None
+    fault: str | None = None
+    need: Quota = Quota(instances=1)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and can be reached under some address."""
+        return self.state is ServerState.ACTIVE and bool(self.ipv4 or self.ipv6)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as the datacenter lists it."""
+
+    id: str
+    name: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A built image on this machine's disk, to be uploaded."""
+
+    name: str
+    path: Path
+    format: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Datacenter(Protocol):
+    """One place that can run servers. Raises nothing but DatacenterError."""
+
+    name: str
+
+    def create(self, order: Order) -> str:
+        """Have a server made and return its id; it need not run yet when this returns."""
+
+    def list_servers(self) -> Sequence[Server]:
+        """All servers that count against the quota, ours and others'."""
+
+    def delete(self, server_id: str) -> None:
+        """Have a server deleted whatever it is doing; raises Gone if there is none."""
+
+    def limits(self) -> Quota:
+        """How much may be used in all, by us and others."""
+
+    def upload_image(self, image: ImageFile) -> str:
+        """Upload an image file, wait until it can be used, and return its id."""
+
+    def list_images(self) -> Sequence[Image]:
+        """Images that were uploaded by us."""
+
+    def delete_image(self, image_id: str) -> None:
+        """Delete an image; raises Gone if there is none."""
+
+    def console_log(self, server_id: str) -> str:
+        """What the server wrote to its console since it started."""
+
+    def close(self) -> None:
+        """Release connections. No method is called after this one."""

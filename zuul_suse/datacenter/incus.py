@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - pylxd has no types
+"""One Incus or LXD server, whose REST APIs are the same here; the only import of pylxd.
+
+Owns the translation of pylxd's and requests' errors. Instances and images live in one project and carry our metadata
+as `user.*` configuration keys and as image properties. A create or delete waits for the server's background
+operation, so call it in a worker thread. Each calling thread has its own connection; `close` drops the caller's.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pylxd
+import pylxd.exceptions
+import requests
+from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
+
+from zuul_suse.datacenter import (
+    Datacenter,
+    DatacenterError,
+    Gone,
+    Image,
+    ImageFile,
+    NoCapacity,
+    Order,
+    Quota,
+    Server,
+    ServerState,
+    TryElsewhere,
+    WrongConfiguration,
+)
+from zuul_suse.datacenter.incus_image import metadata_tarball
+from zuul_suse.datacenter.kinds import Option, with_defaults
+from zuul_suse.datacenter.sizes import mebibytes
+
+OPTIONS = (
+    Option("url", str, "path of the server's unix socket, or https://host:port", required=True),
+    Option("project", str, "project in which instances and images are kept", default="default"),
+    Option("profiles", [str], "profiles that every instance gets, in this order", default=["default"]),
+    Option("client-cert", str, "path of the client's certificate, for https"),
+    Option("client-key", str, "path of the client's key, for https"),
+    Option(
+        "server-cert", str, "path of the server's certificate, which is pinned; default: the host's own CAs"
+    ),
+    Option("max-servers", int, "how many instances may exist in the project; default: no limit"),
+    Option(
+        "max-cores", int, "how many cores all instances may have; default: no limit, containers share cores"
+    ),
+    Option("max-ram", int, "how much RAM all instances may have, in MiB; default: the host's RAM"),
+    Option("timeout", int, "seconds until a request or a background operation counts as failed", default=120),
+)
+
+_FULL = re.compile(
+    r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE
+)
+_STATES = {"Running": ServerState.ACTIVE, "Error": ServerState.FAILED, "Stopping": ServerState.DELETING}
+_UNLIMITED = float("inf")
+
+
+def translate(place: str, error: Exception) -> DatacenterError:
+    """The house's word for a foreign error."""
+    said = f"{place}: {error}"
+    if isinstance(error, pylxd.exceptions.NotFound):
+        return Gone(said)
+    if isinstance(error, pylxd.exceptions.LXDAPIException):
+        if _FULL.search(str(error)):
+            return NoCapacity(said)
+        if error.response.status_code in (400, 401, 403):
+            return WrongConfiguration(said)
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return WrongConfiguration(said)  # a certificate that can't be read
+    return TryElsewhere(said)
+
+
+class IncusDatacenter:
+    """See the module. The constructor does not touch the network."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        given = with_defaults(OPTIONS, options)
+        self._url: str = given["url"]
+        self._project: str = given["project"]
+        self._profiles: list[str] = given["profiles"]
+        self._cert = (given["client-cert"], given["client-key"]) if given["client-cert"] else None
+        self._server_cert: str | bool = given["server-cert"] or True
+        self._max = (given["max-servers"], given["max-cores"], given["max-ram"])
+        self._timeout: int = given["timeout"]
+        self._connections = threading.local()
+
+    # Connection
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """This thread's connection, with errors translated."""
+        try:
+            if not hasattr(self._connections, "client"):
+                self._connections.client = self._connect()
+            yield self._connections.client
+        except DatacenterError:
+            raise
+        except (pylxd.exceptions.LXDAPIException, pylxd.exceptions.ClientConnectionFailed) as error:
+            raise translate(self.name, error) from error
+        except (requests.RequestException, OSError, KeyError, ValueError) as error:
+            raise translate(self.name, error) from error
+
+    def _connect(self) -> Any:
+        """pylxd takes a path that doesn't exist for a host name, so such a socket is refused here."""
+        url = self._url
+        if url.startswith("/"):
+            url = "http+unix://" + quote(url, safe="")
+        client = pylxd.Client(
+            endpoint=url,
+            cert=self._cert,
+            verify=self._server_cert,
+            timeout=(10, self._timeout),
+            project=self._project,
+        )
+        if not client.trusted:
+            raise WrongConfiguration(f"{self.name}: {self._url} does not trust the certificate {self._cert}")
+        return client
+
+    def _finish(self, client: Any, response: Any) -> dict[str, Any]:
+        """Wait for a background operation; returns its metadata."""
+        operation = response.json()["operation"].rsplit("/", 1)[-1].split("?")[0]
+        deadline = time.monotonic() + self._timeout
+        while True:
+            wait = client.api.operations[operation].wait.get(params={"timeout": 10}).json()["metadata"]
+            if wait["status_code"] == 200:
+                return wait.get("metadata") or {}
+            if wait["status_code"] >= 400:
+                error = wait.get("err") or wait["status"]
+                raise (NoCapacity if _FULL.search(error) else TryElsewhere)(f"{self.name}: {error}")
+            if time.monotonic() > deadline:
+                raise TryElsewhere(f"{self.name}: {wait['description']} took more than {self._timeout} s")
+
+    # Servers
+
+    def create(self, order: Order) -> str:
+        """The instance's name, its id, is unique per call: an earlier attempt's remains may still be around."""
+        name = f"{order.name}-{secrets.token_hex(2)}"
+        config = {f"user.{key}": value for key, value in order.metadata.items()}
+        if order.need.cores:
+            config["limits.cpu"] = str(order.need.cores)
+        if order.need.ram:
+            config["limits.memory"] = f"{order.need.ram}MiB"
+        kind_of_id = "fingerprint" if re.fullmatch("[0-9a-f]{64}", order.image) else "alias"
+        body: dict[str, Any] = {
+            "name": name,
+            "type": "container",
+            "profiles": self._profiles,
+            "config": config | dict(order.config),
+            "source": {"type": "image", kind_of_id: order.image},
+        }
+        with self._client() as client:
+            starts_itself = client.has_api_extension("instance_create_start")
+            if starts_itself:
+                body["start"] = True
+            try:
+                response = client.api.instances.post(json=body)
+            except pylxd.exceptions.NotFound as error:
+                raise WrongConfiguration(f'{self.name}: image "{order.image}": {error}') from error
+            self._finish(client, response)
+            if not starts_itself:
+                self._change_state(client, name, "start")
+        return name
+
+    def _change_state(self, client: Any, name: str, action: str) -> None:
+        body = {"action": action, "timeout": self._timeout, "force": True}
+        self._finish(client, client.api.instances[name].state.put(json=body))
+
+    def list_servers(self) -> Sequence[Server]:
+        """One request for all instances with state and addresses."""
+        with self._client() as client:
+            listed = client.api.instances.get(params={"recursion": 2}).json()["metadata"]
+            return [_server(instance) for instance in listed]
+
+    def delete(self, server_id: str) -> None:
+        with self._client() as client:
+            instance = client.api.instances[server_id]
+            if instance.get().json()["metadata"]["status"] not in ("Stopped", "Error"):
+                try:
+                    self._change_state(client, server_id, "stop")
+                except (TryElsewhere, pylxd.exceptions.LXDAPIException) as error:
+                    if "already stopped" not in str(error):  # it stopped by itself meanwhile
+                        raise
+            self._finish(client, instance.delete())
+
+    def console_log(self, server_id: str) -> str:
+        with self._client() as client:
+            return str(client.api.instances[server_id].console.get(is_api=False).text)
+
+    def limits(self) -> Quota:
+        servers, cores, ram = self._max
+        if ram is None:
+            with self._client() as client:
+                ram = client.api.resources.get().json()["metadata"]["memory"]["total"] // 2**20
+        return Quota(_UNLIMITED if servers is None else servers, _UNLIMITED if cores is None else cores, ram)
+
+    # Images
+
+    def upload_image(self, image: ImageFile) -> str:
+        """Streams the root tarball from disk; Incus wants its own metadata tarball before it."""
+        if image.format != "tar":
+            raise WrongConfiguration(f'{self.name}: image format "{image.format}" is not one of tar')
+        with self._client() as client, image.path.open("rb") as root:
+            parts = MultipartEncoder(
+                {
+                    "metadata": ("metadata.tar", metadata_tarball(image), "application/octet-stream"),
+                    "rootfs": ("rootfs.tar", root, "application/octet-stream"),
+                }
+            )
+            response = client.api.images.post(
+                data=parts, headers={"Content-Type": parts.content_type}, timeout=(60, 3600)
+            )
+            return str(self._finish(client, response)["fingerprint"])
+
+    def list_images(self) -> Sequence[Image]:
+        with self._client() as client:
+            listed = client.api.images.get(params={"recursion": 1}).json()["metadata"]
+        return [
+            Image(image["fingerprint"], image["properties"].get("name", ""), image["properties"])
+            for image in listed
+        ]
+
+    def delete_image(self, image_id: str) -> None:
+        with self._client() as client:
+            self._finish(client, client.api.images[image_id].delete())
+
+    def close(self) -> None:
+        client = getattr(self._connections, "client", None)
+        if client is not None:
+            client.api.session.close()
+
+
+def _server(instance: Mapping[str, Any]) -> Server:
+    """An instance, as listed with recursion 2, in the house's words."""
+    config = instance.get("expanded_config") or instance.get("config") or {}
+    state = _STATES.get(instance["status"], ServerState.BUILDING)
+    ipv4, ipv6 = _addresses(instance.get("state") or {})
+    return Server(
+        id=instance["name"],
+        name=instance["name"],
+        state=state,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        private_ipv4=ipv4,
+        host=instance.get("location"),
+        need=Quota(1, _cores(config.get("limits.cpu", "")), mebibytes(config.get("limits.memory", ""))),
+        metadata={key[5:]: value for key, value in config.items() if key.startswith("user.")},
+    )
+
+
+def _addresses(state: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """First global IPv4 and IPv6 address; a node's own bridges (docker0, virbr0) come after its network card."""
+    found: dict[str, str] = {}
+    networks = state.get("network") or {}
+    for name in sorted(networks, key=lambda name: (not name.startswith("e"), name)):
+        for address in networks[name].get("addresses") or []:
+            if address["scope"] == "global":
+                found.setdefault(address["family"], address["address"])
+    return found.get("inet"), found.get("inet6")
+
+
+def _cores(limit: str) -> int:
+    """`limits.cpu` is a number of cores, or a set of them such as 0-3,6."""
+    if limit.isdigit():
+        return int(limit)
+    spans = [span.split("-") for span in limit.split(",") if span]
+    return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
+
+
+def open_datacenter(name: str, options: Mapping[str, Any]) -> Datacenter:
+    """See `kinds.Kind`."""
+    return IncusDatacenter(name, options)

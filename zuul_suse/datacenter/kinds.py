@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of datacenters, by the name that stands in a configuration file.
+
+A kind is a module with `OPTIONS` (a tuple of Option) and `open_datacenter(name, options)`. It is imported when it is
+asked for, so a launcher loads no SDK that it doesn't use. Called by the shells and by commands that check a
+configuration.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from zuul_suse.datacenter import Datacenter, WrongConfiguration
+
+KINDS: Mapping[str, str] = {
+    "fake": "zuul_suse.datacenter.fake",
+    "incus": "zuul_suse.datacenter.incus",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One configuration key: type, default and documentation in one entry."""
+
+    name: str
+    type: Any
+    doc: str
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Kind(Protocol):
+    """What a kind's module offers."""
+
+    OPTIONS: tuple[Option, ...]
+
+    def open_datacenter(self, name: str, options: Mapping[str, Any]) -> Datacenter:
+        """Make a datacenter from validated options; must not touch the network."""
+
+
+def load_kind(name: str) -> Kind:
+    """The module of a kind."""
+    try:
+        module = KINDS[name]
+    except KeyError:
+        raise WrongConfiguration(f'kind: "{name}" is not one of {", ".join(sorted(KINDS))}') from None
+    return cast(Kind, importlib.import_module(module))
+
+
+def with_defaults(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values, completed by the defaults of the options that are missing."""
+    return {option.name: given.get(option.name, option.default) for option in options}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One thread per datacenter keeps id -> server.
+
+State machines and quota sums read `snapshot`, an immutable value that is replaced as a whole, so they need no lock
+and no network. The thread starts with `start`, polls quickly while somebody waits for a server, and ends with `stop`
+or with the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zuul_suse.datacenter import DatacenterError, Quota, Server
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a datacenter had at `asked_at`; `number` is 0 before the first list came back."""
+
+    number: int = 0
+    asked_at: float = 0.0
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    limits: Quota | None = None
+
+
+class Poller:
+    """See the module. `on_poll` is called in the poller's thread with the snapshot, or None after a failure."""
+
+    QUICK, SLOW = 1.0, 10.0
+    LIMITS_AGE = 300.0
+
+    def __init__(
+        self,
+        name: str,
+        list_servers: Callable[[], Sequence[Server]],
+        read_limits: Callable[[], Quota],
+        on_poll: Callable[[Snapshot | None], None],
+        is_busy: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = logging.getLogger(f"zuul_suse.fleet.poller.{name}")
+        self._list_servers = list_servers
+        self._read_limits = read_limits
+        self._on_poll = on_poll
+        self._is_busy = is_busy
+        self._clock = clock
+        self._limits_at = 0.0
+        self._failing = False
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        # The prefix is one of the two that Nodepool's own tests expect of a driver's threads.
+        self._thread_name = f"openstack-api-poll-{name}"
+        self._name = name
+        self.snapshot = Snapshot()
+
+    def start(self) -> None:
+        """Begin to poll; harmless when it does already."""
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the poll that is under way; doesn't wait for it, for it may hang in a dead datacenter."""
+        self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Poll now: something was asked for."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            self.poll()
+            self._wake.wait(self.QUICK if self._is_busy() else self.SLOW)
+            if self._wake.is_set() and not self._stopping:
+                time.sleep(self.QUICK / 10)  # many launches that begin together share one list
+
+    def poll(self) -> None:
+        """One list, and now and then the limits; reports to `on_poll` and never raises."""
+        asked_at = self._clock()
+        try:
+            limits = self.snapshot.limits
+            if limits is None or asked_at - self._limits_at > self.LIMITS_AGE:
+                limits = self._read_limits()
+                self._limits_at = asked_at
+            servers = {server.id: server for server in self._list_servers()}
+        except DatacenterError as error:
+            if not self._failing:
+                self._log.warning("Can't list: %s", error)
+            self._failing = True
+            self._report(None)
+            return
+        except Exception:
+            # A fault in a kind's translation must not end this thread: the datacenter would be blind for ever.
+            self._log.exception("Unexpected error while listing %s", self._name)
+            self._report(None)
+            return
+        if self._failing:
+            self._log.info("Lists again")
+        self._failing = False
+        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits)
+        self._report(self.snapshot)
+
+    def _report(self, snapshot: Snapshot | None) -> None:
+        try:
+            self._on_poll(snapshot)
+        except Exception:
+            self._log.exception("Unexpected error after listing %s", self._name)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - Nodepool has no types
+"""Translates between Nodepool's state machine framework and the fleet.
+
+One per provider and configuration; Nodepool makes it in its main thread and ends it with `stop`. The constructor
+touches no network (a constructor that raises would lose the provider until its configuration changes); the fleet
+begins to poll when it is first needed, so a builder polls nothing. Lists and sums come from memory and never raise:
+an exception there would abort a whole pass of Nodepool's PoolWorker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nodepool.driver import statemachine
+from nodepool.driver.utils import QuotaInformation
+
+from nodepool import exceptions  # type: ignore[attr-defined]
+from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, NoCapacity, Order, Quota, Server
+from zuul_suse.datacenter.kinds import load_kind
+from zuul_suse.fleet import Fleet, Member, join_server, split_images, split_server
+from zuul_suse.fleet.launch import CreateMachine, DeleteMachine
+from zuul_suse.nodepool_driver import options
+from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
+
+
+def open_fleet(config: SuseProviderConfig) -> Fleet:
+    """The fleet that a provider's configuration describes; nothing is contacted."""
+    own = {option.name for option in options.DATACENTER}
+    defaults = {option.name: option.default for option in options.DATACENTER}
+    members = []
+    for given in config.provider["datacenters"]:
+        settings = {key: value for key, value in given.items() if key not in own}
+        datacenter = load_kind(given["kind"]).open_datacenter(given["name"], settings)
+        members.append(Member(datacenter, rate=given.get("rate", defaults["rate"])))
+    return Fleet(members)
+
+
+def quota_information(quota: Quota) -> QuotaInformation:
+    """A Quota in Nodepool's words."""
+    return QuotaInformation(instances=quota.instances, cores=quota.cores, ram=quota.ram)
+
+
+class SuseInstance(statemachine.Instance):  # type: ignore[misc]
+    """A server as Nodepool wants it. Cloud and zone are the datacenter: nodes of one request share them."""
+
+    def __init__(self, address: str, server: Server) -> None:
+        super().__init__()
+        datacenter, _ = split_server(address)
+        self.ready = server.ready
+        self.external_id = address
+        self.interface_ip = server.ipv4 or server.ipv6
+        self.public_ipv4 = server.ipv4
+        self.public_ipv6 = server.ipv6
+        self.private_ipv4 = server.private_ipv4
+        self.cloud = self.region = self.az = datacenter
+        self.host_id = server.host
+        self.metadata = dict(server.metadata)
+        self._need = server.need
+
+    def getQuotaInformation(self) -> QuotaInformation:
+        return quota_information(self._need)
+
+
+class SuseResource(statemachine.Resource):  # type: ignore[misc]
+    """A server or an image, for Nodepool to find those that leaked."""
+
+    def __init__(self, metadata: dict[str, str], kind: str, datacenter: str, external_id: str) -> None:
+        super().__init__(metadata, kind)
+        self.datacenter = datacenter
+        self.external_id = external_id
+
+
+class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
+    """Nodepool's view of a launch; `external_id` follows the launch from datacenter to datacenter."""
+
+    def __init__(self, machine: CreateMachine) -> None:
+        super().__init__()
+        self.machine = machine
+        self.state = machine.state
+
+    def advance(self) -> SuseInstance | None:
+        try:
+            server = self.machine.advance()
+        except NoCapacity as error:
+            raise exceptions.QuotaException(str(error)) from error
+        except DatacenterError as error:
+            raise exceptions.LaunchNodepoolException(str(error)) from error
+        finally:
+            self.state = self.machine.state
+            self.external_id = self.machine.address
+        if server is None or self.machine.address is None:
+            return None
+        self.complete = True
+        return SuseInstance(self.machine.address, server)
+
+
+class SuseDeleteMachine(statemachine.StateMachine):  # type: ignore[misc]
+    """Nodepool's view of a deletion."""
+
+    def __init__(self, machine: DeleteMachine) -> None:
+        super().__init__()
+        self.machine = machine
+        self.external_id = machine.address
+
+    def advance(self) -> None:
+        try:
+            self.complete = self.machine.advance()
+        except Gone as error:
+            raise exceptions.NotFound(str(error)) from error
+        self.state = self.machine.state
+
+
+class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
+    """See the module."""
+
+    REMEMBERED = 2000  # launches; one that is asked for again has failed before
+
+    def __init__(self, provider_config: SuseProviderConfig) -> None:
+        self.log = logging.getLogger(f"nodepool.driver.suse.{provider_config.name}")
+        self.config = provider_config
+        self.fleet = open_fleet(provider_config)
+        self._launches: OrderedDict[str, CreateMachine] = OrderedDict()
+
+    def stop(self) -> None:
+        self.fleet.close()
+
+    # Launches
+
+    def getCreateStateMachine(
+        self,
+        hostname: str,
+        label: SuseLabel,
+        image_external_id: str | None,
+        metadata: dict[str, str],
+        request: Any,
+        az: str | None,
+        log: Any,
+    ) -> SuseCreateMachine:
+        self.fleet.start()
+        node_id = metadata["nodepool_node_id"]
+        images = split_images(image_external_id) if image_external_id else None
+
+        def order_for(datacenter: str) -> Order | None:
+            image = label.cloud_image.image if label.cloud_image else (images or {}).get(datacenter)
+            return Order(hostname, image, label.need, label.config, metadata) if image else None
+
+        machine = CreateMachine(
+            self.fleet,
+            node_id,
+            label.need,
+            order_for,
+            prefer=az,
+            avoid=self._forget_launch(node_id),
+            boot_timeout=self.config.boot_timeout,
+            log=log,
+        )
+        self._launches[node_id] = machine
+        while len(self._launches) > self.REMEMBERED:
+            self._launches.popitem(last=False)
+        return SuseCreateMachine(machine)
+
+    def _forget_launch(self, node_id: str) -> set[str]:
+        """End an earlier launch of this node; returns the datacenter in which it failed, to avoid it."""
+        earlier = self._launches.pop(node_id, None)
+        if earlier is None:
+            return set()
+        earlier.abandon()
+        return {earlier.datacenter} if earlier.datacenter else set()
+
+    def getDeleteStateMachine(self, external_id: str, log: Any) -> SuseDeleteMachine:
+        self.fleet.start()
+        return SuseDeleteMachine(DeleteMachine(self.fleet, external_id))
+
+    def notifyNodescanFailure(self, label: SuseLabel, external_id: str) -> None:
+        """Its servers start but can't be reached: that too is a datacenter's failure."""
+        member = self.fleet.members.get(split_server(external_id)[0])
+        if member is not None:
+            member.breaker.failed()
+
+    def getConsoleLog(self, label: SuseLabel, external_id: str) -> str | None:
+        """Called in the create loop, so it is given a few seconds only."""
+        name, server_id = split_server(external_id)
+        try:
+            member = self.fleet.member(name)
+            return member.call(member.datacenter.console_log, server_id).result(timeout=5)
+        except (DatacenterError, TimeoutError) as error:
+            self.log.warning("No console log of %s: %s", external_id, error)
+            return None
+
+    # Lists and sums
+
+    def listInstances(self) -> Iterator[SuseInstance]:
+        self.fleet.start()
+        return iter([SuseInstance(address, server) for address, server in self.fleet.servers()])
+
+    def listResources(self) -> Iterator[SuseResource]:
+        self.fleet.start()
+        for address, server in self.fleet.servers():
+            datacenter, server_id = split_server(address)
+            yield SuseResource(dict(server.metadata), "instance", datacenter, server_id)
+        for member in self.fleet.members.values():
+            yield from self._image_resources(member)
+
+    def _image_resources(self, member: Member) -> Iterator[SuseResource]:
+        """Called in Nodepool's clean-up thread. No answer means that nothing is taken for leaked there."""
+        try:
+            images = member.call(member.datacenter.list_images).result(timeout=30)
+        except (DatacenterError, TimeoutError) as error:
+            self.log.warning("Images of datacenter %s are not checked for leaks: %s", member.name, error)
+            return
+        for image in images:
+            yield SuseResource(dict(image.metadata), "image", member.name, image.id)
+
+    def deleteResource(self, resource: SuseResource) -> None:
+        """In the background: the next clean-up sees whether it worked."""
+        member = self.fleet.member(resource.datacenter)
+        address = join_server(resource.datacenter, resource.external_id)
+        self.log.info("Deleting leaked %s %s", resource.type, address)
+        if resource.type == "image":
+            member.call(member.datacenter.delete_image, resource.external_id)
+        else:
+            member.reaper.abandon(resource.external_id)
+            member.poller.wake()
+
+    def getQuotaLimits(self) -> QuotaInformation:
+        self.fleet.start()
+        return quota_information(self.fleet.limits())
+
+    def getQuotaForLabel(self, label: SuseLabel) -> QuotaInformation:
+        return quota_information(label.need)
+
+    def labelReady(self, label: SuseLabel) -> bool:
+        """Nodepool itself looks whether a built image was uploaded."""
+        self.fleet.start()
+        return True
+
+    # Images
+
+    def uploadImage(
+        self,
+        provider_image: Any,
+        image_name: str,
+        filename: str,
+        image_format: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        md5: str | None = None,
+        sha256: str | None = None,
+    ) -> str:
+        known = {key: str(value) for key, value in (metadata or {}).items()}
+        return self.fleet.upload_image(
+            ImageFile(image_name, Path(filename), image_format or self.config.image_type, known)
+        )
+
+    def deleteImage(self, external_id: str) -> None:
+        self.fleet.delete_image(external_id)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every configuration key of a `driver: suse` provider: type, default and documentation in one entry.
+
+The keys of one datacenter beyond DATACENTER stand in its kind's module. Read by `schema`, `config` and the docs.
+"""
+
+from __future__ import annotations
+
+from zuul_suse.datacenter.kinds import KINDS, Option
+
+PROVIDER = (
+    Option(
+        "name",
+        str,
+        "the provider's name; must not begin with `fake`, which Nodepool keeps for itself",
+        required=True,
+    ),
+    Option("driver", str, "`suse`", required=True),
+    Option("datacenters", list, "the places that run nodes, used as one", required=True),
+    Option("pools", list, "pools of labels", required=True),
+    Option("diskimages", list, "built images that are uploaded to every datacenter", default=[]),
+    Option("cloud-images", list, "images that the datacenters have already", default=[]),
+    Option(
+        "launch-retries", int, "how often a launch that failed in every datacenter is begun anew", default=3
+    ),
+    Option("launch-timeout", int, "seconds that a launch may take, over all datacenters", default=1800),
+    Option(
+        "boot-timeout", int, "seconds from the create call to an address, and from there to ssh", default=180
+    ),
+    Option("max-concurrency", int, "requests handled at a time; -1: no limit", default=-1),
+    Option("priority", int, "of this provider among others; lower comes first"),
+    Option("host-key-checking", bool, "whether host keys of nodes are collected", default=True),
+    Option(
+        "image-type",
+        str,
+        "format in which built images are uploaded",
+        default="tar",
+        choices=("tar", "qcow2", "raw"),
+    ),
+    Option("image-name-format", str, "name of an uploaded image", default="{image_name}-{timestamp}"),
+    Option("post-upload-hook", str, "command that is run after an upload"),
+)
+
+DATACENTER = (
+    Option("name", str, "the datacenter's name in logs, and the zone of its nodes", required=True),
+    Option("kind", str, "what it is", required=True, choices=tuple(sorted(KINDS))),
+    Option("rate", float, "requests per second", default=10.0),
+)
+
+_IMAGE_ACCESS = (
+    Option("username", str, "the user that logs in"),
+    Option("python-path", str, "Python on the node; `auto` lets Ansible look"),
+    Option("shell-type", str, "Ansible's ansible_shell_type"),
+    Option("connection-type", str, "Ansible's connection", default="ssh", choices=("ssh", "network_cli")),
+    Option("connection-port", int, "port to connect to", default=22),
+)
+
+DISKIMAGE = (
+    Option("name", str, "a name from the diskimages at the top level", required=True),
+    Option("pause", bool, "upload no new builds", default=False),
+    Option("meta", dict, "metadata that the uploaded image gets", default={}),
+    *_IMAGE_ACCESS,
+)
+
+CLOUD_IMAGE = (
+    Option("name", str, "the name that labels use", required=True),
+    Option("image", str, "the image's alias or id in the datacenters; default: the name"),
+    *_IMAGE_ACCESS,
+)
+
+POOL = (
+    Option("name", str, "the pool's name", required=True),
+    Option("labels", list, "labels that this pool offers", required=True),
+    Option("max-servers", int, "how many nodes the pool may have"),
+    Option("max-cores", int, "how many cores the pool's nodes may have"),
+    Option("max-ram", int, "how much RAM the pool's nodes may have, in MiB"),
+    Option("node-attributes", dict, "attributes that every node of the pool gets"),
+    Option("priority", int, "of this pool among others; lower comes first"),
+    Option("host-key-checking", bool, "whether host keys of nodes are collected; default: the provider's"),
+    Option("use-internal-ip", bool, "connect to a node's private address", default=False),
+)
+
+LABEL = (
+    Option("name", str, "a name from the labels at the top level", required=True),
+    Option("diskimage", str, "a built image, from this provider's diskimages"),
+    Option("cloud-image", str, "an existing image, from this provider's cloud-images"),
+    Option("cpus", int, "cores of a node; default: what the datacenter gives"),
+    Option("ram", int, "RAM of a node in MiB; default: what the datacenter gives"),
+    Option("config", {str: str}, "further settings in the datacenter's own words", default={}),
+    Option("host-key-checking", bool, "whether host keys of nodes are collected; default: the pool's"),
+)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - Nodepool has no types
+"""Nodepool's provider and request handler, with the fleet deciding where and whether a request fits.
+
+Nodepool knows one quota per provider; here every datacenter has its own, so the handler asks the fleet. A request's
+datacenter travels as Nodepool's availability zone, which already keeps the nodes of one request together. Handlers
+live in a pool's PoolWorker thread, as long as their request.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from nodepool.driver import statemachine
+
+from zuul_suse.datacenter import Quota
+from zuul_suse.fleet import Fleet, split_images
+from zuul_suse.nodepool_driver.adapter import SuseAdapter
+from zuul_suse.nodepool_driver.config import SuseProviderConfig
+
+
+class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
+    """Handles one request. `chosen_az` is the datacenter that was chosen for it."""
+
+    chosen_az: str | None
+
+    @property
+    def _fleet(self) -> Fleet:
+        adapter: SuseAdapter = self.manager.adapter
+        adapter.fleet.start()
+        return adapter.fleet
+
+    def _need(self, node_types: list[str]) -> Quota:
+        return sum((self.pool.labels[name].need for name in node_types), Quota())
+
+    def _missing_types(self) -> list[str]:
+        """Types of the nodes that this request still lacks."""
+        missing = Counter(self.request.node_types) - Counter(self._satisfied_types.labels())
+        return list(missing.elements())
+
+    def _without_image(self) -> dict[str, str]:
+        """Datacenters that lack a built image of the request: an upload may have failed in some."""
+        excluded: dict[str, str] = {}
+        for name in set(self.request.node_types):
+            image = self.pool.labels[name].diskimage
+            upload = image and self.zk.getMostRecentImageUpload(image.name, self.provider.name, cached=True)
+            if upload:
+                uploaded = split_images(upload.external_id)
+                excluded |= {dc: f"lacks {image.name}" for dc in self._fleet.members if dc not in uploaded}
+        return excluded
+
+    def hasProviderQuota(self, node_types: list[str]) -> bool:
+        """Whether the request could fit at all; an outage is no reason to refuse it for ever."""
+        if not super().hasProviderQuota(node_types):
+            return False
+        return self._fleet.fits_when_empty(self._need(node_types))
+
+    def hasRemainingQuota(self, ntype: str) -> bool:
+        """Whether it fits now. The first time this chooses a datacenter for all that is missing."""
+        if not super().hasRemainingQuota(ntype):
+            return False
+        without_image = self._without_image()
+        if self.chosen_az is not None:
+            choice = self._fleet.place(self._need([ntype]), prefer=self.chosen_az, exclude=without_image)
+            if choice.name is None or choice.name == self.chosen_az:
+                return choice.name is not None
+            chosen = self._fleet.members.get(self.chosen_az)
+            if chosen is not None and chosen.breaker.admits():
+                return False  # it is well but full: wait, so that the nodes of the request stay together
+            self.log.warning("Datacenter %s is out, the request goes on elsewhere", self.chosen_az)
+        choice = self._fleet.place(self._need(self._missing_types()), exclude=without_image)
+        if choice.name is None:
+            self.log.info("No datacenter has room now: %s", choice)
+            return False
+        self.chosen_az = choice.name
+        return True
+
+    def setNodeMetadata(self, node: Any) -> None:
+        """The zone was chosen in `hasRemainingQuota`; Nodepool's own choice at random must not happen."""
+
+    def launch(self, node: Any) -> None:
+        """Claim the room at once: the launch itself begins in another thread, after the next request was looked at."""
+        need = self._need([node.type[0]])
+        self._fleet.claim(node.id, need, prefer=self.chosen_az, exclude=self._without_image())
+        super().launch(node)
+
+
+class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
+    """The provider."""
+
+    def __init__(self, adapter: SuseAdapter, config: SuseProviderConfig) -> None:
+        super().__init__(adapter, config)
+
+    def getRequestHandler(self, poolworker: Any, request: Any) -> SuseHandler:
+        return SuseHandler(poolworker, request)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - checks what anybody may have written
+"""Checks a provider's section of nodepool.yaml and says what is wrong in one line: place, fault, valid choices.
+
+`Schema` is what `nodepool config-validate` is given; a launcher that loads the file calls the same `check`. Touches
+neither network nor file. Voluptuous finds the faults, this module words the first of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import voluptuous as v
+
+from zuul_suse.datacenter import WrongConfiguration
+from zuul_suse.datacenter.kinds import KINDS, Option, load_kind
+from zuul_suse.nodepool_driver import options
+
+Path = tuple[str | int, ...]
+
+_LISTS: Mapping[str, tuple[Option, ...]] = {
+    "diskimages": options.DISKIMAGE,
+    "cloud-images": options.CLOUD_IMAGE,
+    "pools": options.POOL,
+    "labels": options.LABEL,
+}
+_TYPES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a map",
+}
+
+
+def place(provider: Any, path: Sequence[Any]) -> str:
+    """Where in the file: list items by their name where they have one, as `providers[x].pools[main].labels`."""
+    text, here = f"providers[{_name(provider, '?')}]", provider
+    for step in path:
+        if isinstance(step, int):
+            here = here[step] if isinstance(here, list) and step < len(here) else None
+            text += f"[{_name(here, step)}]"
+        else:
+            here = here.get(step) if isinstance(here, dict) else None
+            text += f".{step}"
+    return text
+
+
+def _name(item: Any, otherwise: object) -> object:
+    return item.get("name", otherwise) if isinstance(item, dict) else otherwise
+
+
+def wrong(provider: Any, path: Sequence[Any], fault: str) -> WrongConfiguration:
+    """The error to raise."""
+    return WrongConfiguration(f"{place(provider, path)}: {fault}")
+
+
+def _checked(option: Option) -> Any:
+    """The voluptuous schema of one value."""
+    if option.choices:
+        return v.All(str, v.In(option.choices))
+    if option.type is float:
+        return v.All(v.Any(int, float), _no_bool, v.Range(min=0, min_included=False))
+    if option.type is int:
+        return v.All(int, _no_bool)
+    return option.type
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise v.Invalid("expected a number")  # to Python a bool is an int
+    return value
+
+
+def _check_keys(provider: Any, path: Path, given: Any, known: Sequence[Option]) -> None:
+    """One map against its options, or the first fault in it."""
+    if not isinstance(given, dict):
+        raise wrong(provider, path, f"expected a map, not {given!r}")
+    names = [option.name for option in known]
+    for key in given:
+        if key not in names:
+            raise wrong(provider, path, f'unknown key "{key}" (known: {", ".join(sorted(names))})')
+    for option in known:
+        if option.required and given.get(option.name) is None:
+            raise wrong(provider, path, f"{option.name} is missing")
+        if option.name in given:
+            _check_value(provider, (*path, option.name), given[option.name], option)
+
+
+def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
+    try:
+        v.Schema(_checked(option), required=True)(value)
+    except v.MultipleInvalid as error:
+        fault = error.errors[0]
+        if option.choices:
+            text = f'"{value}" is not one of {", ".join(option.choices)}'
+        elif isinstance(fault, v.RangeInvalid):
+            text = f"{value!r} is not more than 0"
+        elif option.type in _TYPES:
+            text = f"expected {_TYPES[option.type]}, not {value!r}"
+        else:
+            text = f"expected texts only, not {value!r} (put quotes around numbers and booleans)"
+        raise wrong(provider, path, text) from error
+
+
+def _check_items(provider: Any, path: Path, items: Any, known: Sequence[Option]) -> None:
+    """A list of maps with distinct names."""
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        _check_keys(provider, (*path, index), item, known)
+        if item["name"] in seen:
+            raise wrong(provider, path, f'"{item["name"]}" is there twice')
+        seen.add(item["name"])
+
+
+def check(provider: Any) -> None:
+    """Raise WrongConfiguration for the first fault."""
+    _check_keys(provider, (), provider, options.PROVIDER)
+    _check_datacenters(provider)
+    for key in ("diskimages", "cloud-images", "pools"):
+        _check_items(provider, (key,), provider.get(key, []), _LISTS[key])
+    for key in ("datacenters", "pools"):
+        if not provider[key]:
+            raise wrong(provider, (key,), "needs at least one")
+    for index, pool in enumerate(provider["pools"]):
+        path = ("pools", index, "labels")
+        _check_items(provider, path, pool["labels"], options.LABEL)
+        for number, label in enumerate(pool["labels"]):
+            _check_image_of(provider, (*path, number), label)
+
+
+def _check_datacenters(provider: Any) -> None:
+    for index, given in enumerate(provider["datacenters"]):
+        path = ("datacenters", index)
+        if not isinstance(given, dict):
+            raise wrong(provider, path, f"expected a map, not {given!r}")
+        # The kind decides which further keys there are.
+        common = {option.name for option in options.DATACENTER}
+        _check_keys(provider, path, {k: x for k, x in given.items() if k in common}, options.DATACENTER)
+        if any(char in given["name"] for char in "/= "):
+            raise wrong(provider, path, 'its name must have none of "/", "=" and space')
+        _check_keys(provider, path, given, options.DATACENTER + load_kind(given["kind"]).OPTIONS)
+    names = [given["name"] for given in provider["datacenters"]]
+    for name in names:
+        if names.count(name) > 1:
+            raise wrong(provider, ("datacenters",), f'"{name}" is there twice')
+
+
+def _check_image_of(provider: Any, path: Path, label: Mapping[str, Any]) -> None:
+    """A label names exactly one image, and the provider has it."""
+    kinds = [key for key in ("diskimage", "cloud-image") if key in label]
+    if len(kinds) != 1:
+        raise wrong(provider, path, "needs one of diskimage, cloud-image" + (", not both" if kinds else ""))
+    known = [image["name"] for image in provider.get(f"{kinds[0]}s", [])]
+    if label[kinds[0]] not in known:
+        fault = (
+            f'"{label[kinds[0]]}" is not in {kinds[0]}s of this provider (has {", ".join(known) or "none"})'
+        )
+        raise wrong(provider, (*path, kinds[0]), fault)
+
+
+class Schema:
+    """Stands in for a voluptuous schema in Nodepool's validator, which extends it and calls it."""
+
+    def extend(self, _common: object) -> Schema:
+        """Nodepool's common keys are in our options already."""
+        return self
+
+    def __call__(self, provider: Any) -> Any:
+        _say_it_in_one_line()
+        check(provider)
+        return provider
+
+
+class _OneLine(logging.Filter):
+    """Nodepool's validator logs a traceback for every fault; ours is a fault of the file and needs none."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, WrongConfiguration):
+            record.msg, record.args, record.exc_info = str(error), (), None
+        return True
+
+
+def _say_it_in_one_line() -> None:
+    log = logging.getLogger("nodepool.cmd.config_validator")
+    if not any(isinstance(known, _OneLine) for known in log.filters):
+        log.addFilter(_OneLine())
+
+
+def all_options() -> Iterator[tuple[str, Option]]:
+    """Every option with the section it stands in, for the docs."""
+    sections = {"provider": options.PROVIDER, "datacenter": options.DATACENTER} | dict(_LISTS)
+    for name in sorted(KINDS):
+        sections[f"datacenter of kind {name}"] = load_kind(name).OPTIONS
+    for section, known in sections.items():
+        for option in known:
+            yield section, option
