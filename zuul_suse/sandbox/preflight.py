@@ -21,6 +21,7 @@ COMMANDS = {
     "rsync": "rsync",
     "nft": "nftables",
     "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
     "debootstrap": "debootstrap",
     "kpartx": "kpartx",
     "qemu-img": "qemu-utils",
