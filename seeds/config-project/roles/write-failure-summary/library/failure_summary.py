@@ -58,7 +58,7 @@ def last_failure(playbook, host):
         for task in play.get("tasks") or []:
             result = (task.get("hosts") or {}).get(host) or {}
             if result.get("failed") or result.get("unreachable"):
-                role = (task.get("role") or {}).get("name")
+                role = os.path.basename((task.get("role") or {}).get("name") or "")
                 name = task["task"].get("name") or result.get("action") or "unnamed"
                 found = (f"{role} : {name}" if role else name, result)
     return found
