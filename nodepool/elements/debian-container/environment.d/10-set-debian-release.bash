@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Which Debian, and from where. Sourced by every phase.
+export DISTRO_NAME=debian
+# nodepool-builder exports an empty DIB_RELEASE when a diskimage has no `release:`.
+export DIB_RELEASE=${DIB_RELEASE:-bookworm}
+export DIB_INIT_SYSTEM=systemd
+export DIB_DISTRIBUTION_MIRROR=${DIB_DISTRIBUTION_MIRROR:-http://deb.debian.org/debian}
+export DIB_DEBIAN_SECURITY_MIRROR=${DIB_DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+export DIB_DEBIAN_COMPONENTS=${DIB_DEBIAN_COMPONENTS:-main}
+
+# As Debian's slim images: no manuals, no documentation but licences, no translations. A quarter of the image.
+_zuul_suse_slim="--dpkgopt=path-exclude=/usr/share/man/*"
+_zuul_suse_slim+=" --dpkgopt=path-exclude=/usr/share/doc/*"
+_zuul_suse_slim+=" --dpkgopt=path-include=/usr/share/doc/*/copyright"
+_zuul_suse_slim+=" --dpkgopt=path-exclude=/usr/share/locale/*"
+export DIB_MMDEBSTRAP_EXTRA_ARGS=${DIB_MMDEBSTRAP_EXTRA_ARGS:-$_zuul_suse_slim}
+unset _zuul_suse_slim
