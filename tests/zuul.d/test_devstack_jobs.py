@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devstack jobs and the seed that a tenant needs for them fit each other and upstream's chain, as recorded here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+# Of openstack/devstack and openstack/tempest, July 2026: what the chain above zuul-suse-devstack requires or takes roles from.
+CHAIN_PROJECTS = {
+    "openstack/cinder",
+    "openstack/devstack",
+    "openstack/glance",
+    "openstack/keystone",
+    "openstack/neutron",
+    "openstack/nova",
+    "openstack/openstack-zuul-jobs",
+    "openstack/os-test-images",
+    "openstack/placement",
+    "openstack/requirements",
+    "openstack/swift",
+    "openstack/tempest",
+    "novnc/novnc",
+    "zuul/zuul-jobs",
+}
+# Where a job of the chain is defined.
+CHAIN_JOBS = {"openstack/devstack", "openstack/openstack-zuul-jobs", "openstack/tempest"}
+# What upstream's job `devstack` switches on: a child that is silent about one of them gets it.
+CHAIN_SERVICES = set(
+    "c-api c-bak c-sch c-vol etcd3 file_tracker g-api key memory_tracker mysql n-api n-api-meta n-cond n-cpu n-novnc n-sch"
+    " openstack-cli-server ovn-controller ovn-northd ovs-vswitchd ovsdb-server placement-api q-ovn-agent q-svc rabbit"
+    " s-account s-container s-object s-proxy tempest tls-proxy".split()
+)
+# Projects that are fetched as sources or roles, never pip-installed from a copy without history.
+WITHOUT_VERSION = {"openstack/openstack-zuul-jobs", "zuul/zuul-jobs"}
+
+
+@pytest.fixture(scope="module")
+def seed(root: Path) -> dict[str, Any]:
+    """seeds/openstack.yaml."""
+    return yaml.safe_load((root / "seeds" / "openstack.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def overlay(root: Path, seed: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stanzas that are laid over the config project."""
+    path = root / "seeds" / seed["config-project"] / "zuul.d" / "openstack.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def job(root: Path) -> dict[str, Any]:
+    """The job zuul-suse-devstack."""
+    jobs = yaml.safe_load((root / "zuul.d" / "devstack-jobs.yaml").read_text(encoding="utf-8"))
+    (found,) = [item["job"] for item in jobs if item["job"]["name"] == "zuul-suse-devstack"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def templates(root: Path) -> dict[str, Any]:
+    """Every project-template by name."""
+    items = yaml.safe_load((root / "zuul.d" / "project-templates.yaml").read_text(encoding="utf-8"))
+    return {item["project-template"]["name"]: item["project-template"] for item in items}
+
+
+def names(seed: dict[str, Any]) -> list[str]:
+    return [project["name"] for project in seed["projects"]]
+
+
+def test_seed_has_what_the_chain_needs(seed: dict[str, Any]) -> None:
+    assert sorted(names(seed)) == sorted(CHAIN_PROJECTS)
+
+
+def test_jobs_are_taken_where_the_chain_is_defined(seed: dict[str, Any]) -> None:
+    assert {p["name"] for p in seed["projects"] if "job" in p["include"]} == CHAIN_JOBS
+
+
+def test_nobody_elses_pipelines_secrets_or_queues_are_taken(seed: dict[str, Any]) -> None:
+    assert {kind for p in seed["projects"] for kind in p["include"]} <= {"job", "nodeset"}
+
+
+def test_every_project_that_is_installed_has_a_version(seed: dict[str, Any]) -> None:
+    versions = {p["name"]: p.get("version") for p in seed["projects"]}
+    assert {name for name, version in versions.items() if version is None} == WITHOUT_VERSION
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", v) for v in versions.values() if v), "a YAML float, or no version"
+
+
+def test_required_projects_of_the_job_are_in_the_seed(seed: dict[str, Any], job: dict[str, Any]) -> None:
+    required = {str(p["name"] if isinstance(p, dict) else p) for p in job.get("required-projects", [])}
+    assert {name.removeprefix(seed["canonical-hostname"] + "/") for name in required} <= set(names(seed))
+
+
+def test_every_service_of_upstreams_job_is_decided(job: dict[str, Any]) -> None:
+    decided = job["vars"]["devstack_services"]
+    assert set(decided) >= CHAIN_SERVICES
+    assert all(isinstance(value, bool) for value in decided.values())
+
+
+def test_job_downloads_no_image(job: dict[str, Any]) -> None:
+    localrc = job["vars"]["devstack_localrc"]
+    assert localrc["DOWNLOAD_DEFAULT_IMAGES"] is False
+    assert localrc["IMAGE_URLS"].startswith("file://")
+    assert localrc["IMAGE_URLS"].endswith("/" + localrc["DEFAULT_IMAGE_FILE_NAME"])
+    assert localrc["DEFAULT_IMAGE_FILE_NAME"] == localrc["DEFAULT_IMAGE_NAME"] + ".qcow2"
+
+
+def test_image_is_where_the_role_writes_it(root: Path, job: dict[str, Any]) -> None:
+    defaults = yaml.safe_load((root / "roles" / "write-guest-image" / "defaults" / "main.yaml").read_text())
+    assert job["vars"]["devstack_localrc"]["IMAGE_URLS"] == "file://" + defaults["write_guest_image_path"]
+
+
+WANTED = [
+    "tempest.api.identity.v3.test_tokens.TokensV3Test.test_create_token",
+    "tempest.api.identity.admin.v3.test_users.UsersV3TestJSON.test_get_user",
+    "tempest.api.image.v2.test_images.BasicOperationsImagesTest.test_delete_image",
+    "tempest.api.compute.flavors.test_flavors.FlavorsV2TestJSON.test_get_flavor",
+    "tempest.api.compute.admin.test_flavors_access.FlavorsAccessTestJSON.test_flavor_access_add_remove",
+]
+UNWANTED = [
+    "tempest.api.compute.servers.test_servers.ServersTestJSON.test_update_server_name",
+    "tempest.api.compute.admin.test_hypervisor.HypervisorAdminTestJSON.test_get_hypervisor_list",
+    "tempest.api.compute.images.test_images.ImagesTestJSON.test_delete_saving_image",
+    "tempest.api.volume.test_versions.VersionsTest.test_show_version",
+    "tempest.scenario.test_minimum_basic.TestMinimumBasicScenario.test_minimum_basic_scenario",
+]
+
+
+@pytest.mark.parametrize(("test", "taken"), [(t, True) for t in WANTED] + [(t, False) for t in UNWANTED])
+def test_regex_takes_identity_flavors_and_images(job: dict[str, Any], test: str, taken: bool) -> None:
+    assert bool(re.search(job["vars"]["tempest_test_regex"], test)) is taken
+
+
+def test_templates_name_jobs_that_are(root: Path, templates: dict[str, Any]) -> None:
+    jobs = {
+        item["job"]["name"]
+        for path in (root / "zuul.d").glob("*-jobs.yaml")
+        for item in yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "job" in item
+    }
+    asked = {name for t in templates.values() for k, v in t.items() if isinstance(v, dict) for name in v["jobs"]}
+    assert asked
+    assert asked <= jobs
+
+
+def test_overlay_adds_to_base_and_does_not_replace_it(overlay: list[dict[str, Any]], root: Path, seed: dict[str, Any]) -> None:
+    (base,) = [item["job"] for item in overlay if "job" in item]
+    assert base["name"] == "base"
+    assert base["parent"] is None
+    assert base["abstract"] is True
+    assert base["roles"] == [{"zuul": "zuul/zuul-jobs"}]
+    folder = root / "seeds" / seed["config-project"]
+    assert (folder / base["pre-run"]).is_file()
+    seeded = root / "seeds" / "config-project"
+    both = {p.relative_to(folder) for p in folder.rglob("*.yaml")} & {p.relative_to(seeded) for p in seeded.rglob("*.yaml")}
+    assert not both, "a file of the seed would be overwritten"
+
+
+def test_projects_with_a_pipeline_are_in_the_seed(
+    overlay: list[dict[str, Any]], seed: dict[str, Any], templates: dict[str, Any]
+) -> None:
+    projects = [item["project"] for item in overlay if "project" in item]
+    assert {p["name"] for p in projects} <= set(names(seed))
+    assert {t for p in projects for t in p["templates"]} <= set(templates)
+    assert seed["demonstration"]["project"] in {p["name"] for p in projects}
+    assert seed["demonstration"]["job"] in {
+        job for p in projects for t in p["templates"] for job in templates[t]["check"]["jobs"]
+    }
+
+
+def test_demonstrated_changes_differ_and_are_python(seed: dict[str, Any]) -> None:
+    shown = seed["demonstration"]
+    assert shown["good"] != shown["broken"]
+    for text in (shown["good"], shown["broken"]):
+        compile(text, shown["file"], "exec")

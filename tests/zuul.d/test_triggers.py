@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which comments start which pipeline, asked of the pattern language that Zuul uses (RE2), on texts as Gerrit sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import re2
+
+# Gerrit's stream sends the whole message; Zuul matches it and also each patch-set comment alone.
+RECHECK = [
+    "recheck",
+    "Recheck because the mirror was down",
+    "Patch Set 1:\n\nrecheck",
+    "Patch Set 12: Code-Review+1\n\nrecheck bug 1234567",
+    "Patch Set 12: Code-Review+1 Workflow-1\n\nrecheck",
+    "Patch Set 3: -Code-Review\n\nrecheck",
+    "Patch Set 1:\n\n(2 comments)\n\nrecheck grenade timed out",
+    "Patch Set 1: Code-Review-1\n\n(1 comment)\n\nrecheck",
+    "(1 comment)\n\nrecheck",
+    "Patch Set 1:\n\n  recheck",
+    "Patch Set 1:\n\nrecheck\n\nThe node went away.",
+    "Patch Set 1:\n\nrecheck-suse",
+]
+RUN = [
+    "run-SUSE Cloud CI",
+    "Patch Set 4:\n\nrun-SUSE Cloud CI",
+    "Patch Set 4:\n\n(3 comments)\n\nrun-SUSE Cloud CI please",
+    "Patch Set 4:\n\nrun-suse cloud ci",
+    "Patch Set 4:\n\nrun-Other Vendor CI\nrun-SUSE Cloud CI",
+]
+MANUAL = ["run-suse-manual", "Patch Set 4:\n\n(1 comment)\n\nrun-suse-manual the long jobs"]
+NEITHER = [
+    "Patch Set 1: Code-Review+2",
+    "Patch Set 1:\n\nPlease recheck this.",
+    "Patch Set 1:\n\n> recheck\n\nDone already.",
+    "Patch Set 1:\n\nrechecking my numbers",
+    "Patch Set 1:\n\nI would run-SUSE Cloud CI again",
+    "Patch Set 1:\n\nrun-SUSE Cloud CIs",
+    "Patch Set 1:\n\nrun-Other Vendor CI",
+    "Uploaded patch set 2.",
+    "Patch Set 1: Verified-1\n\nBuild failed (check pipeline).\n\n- zuul-suse-selftest-unit http://x/1/ : FAILURE in 5s",
+]
+
+
+@pytest.fixture(scope="module")
+def patterns(trusted: list[Any]) -> dict[str, list[Any]]:
+    """The comment patterns of each pipeline."""
+    return {
+        stanza.name: [
+            re2.compile(trigger["comment"])
+            for trigger in stanza.body["trigger"].get("gerrit", [])
+            if "comment" in trigger
+        ]
+        for stanza in trusted
+        if stanza.kind == "pipeline"
+    }
+
+
+def started(patterns: dict[str, list[Any]], comment: str) -> set[str]:
+    """Return the pipelines that a comment starts; Zuul searches, it does not match from the beginning."""
+    return {name for name, all_of in patterns.items() if any(p.search(comment) for p in all_of)}
+
+
+@pytest.mark.parametrize("comment", RECHECK + RUN)
+def test_starts_check(patterns: dict[str, list[Any]], comment: str) -> None:
+    assert started(patterns, comment) == {"check"}
+
+
+@pytest.mark.parametrize("comment", MANUAL)
+def test_starts_manual(patterns: dict[str, list[Any]], comment: str) -> None:
+    assert started(patterns, comment) == {"manual"}
+
+
+@pytest.mark.parametrize("comment", NEITHER)
+def test_starts_nothing(patterns: dict[str, list[Any]], comment: str) -> None:
+    assert started(patterns, comment) == set()
+
+
+def test_run_and_recheck_are_two_triggers(patterns: dict[str, list[Any]]) -> None:
+    """Each alone must be enough: OpenDev's own CI runs again on the one and not on the other."""
+    recheck, run = patterns["check"]
+    assert not run.search("recheck")
+    assert not recheck.search("run-SUSE Cloud CI")
+
+
+def test_new_patch_sets_start_check_and_nothing_else(trusted: list[Any]) -> None:
+    starting = {
+        s.name
+        for s in trusted
+        if s.kind == "pipeline" and {"event": "patchset-created"} in s.body["trigger"].get("gerrit", [])
+    }
+    assert starting == {"check"}
