@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-# Of openstack/devstack and openstack/tempest, July 2026: what the chain above zuul-suse-devstack requires or takes roles from.
+# Of openstack/devstack and openstack/tempest, July 2026: what the chain above zuul-suse-devstack requires, and whose
+# roles it uses.
 CHAIN_PROJECTS = {
     "openstack/cinder",
     "openstack/devstack",
@@ -30,11 +31,14 @@ CHAIN_PROJECTS = {
 # Where a job of the chain is defined.
 CHAIN_JOBS = {"openstack/devstack", "openstack/openstack-zuul-jobs", "openstack/tempest"}
 # What upstream's job `devstack` switches on: a child that is silent about one of them gets it.
-CHAIN_SERVICES = set(
-    "c-api c-bak c-sch c-vol etcd3 file_tracker g-api key memory_tracker mysql n-api n-api-meta n-cond n-cpu n-novnc n-sch"
-    " openstack-cli-server ovn-controller ovn-northd ovs-vswitchd ovsdb-server placement-api q-ovn-agent q-svc rabbit"
-    " s-account s-container s-object s-proxy tempest tls-proxy".split()
-)
+# fmt: off
+CHAIN_SERVICES = {
+    "c-api", "c-bak", "c-sch", "c-vol", "etcd3", "file_tracker", "g-api", "key", "memory_tracker", "mysql",
+    "n-api", "n-api-meta", "n-cond", "n-cpu", "n-novnc", "n-sch", "openstack-cli-server", "ovn-controller",
+    "ovn-northd", "ovs-vswitchd", "ovsdb-server", "placement-api", "q-ovn-agent", "q-svc", "rabbit", "s-account",
+    "s-container", "s-object", "s-proxy", "tempest", "tls-proxy",
+}
+# fmt: on
 # Projects that are fetched as sources or roles, never pip-installed from a copy without history.
 WITHOUT_VERSION = {"openstack/openstack-zuul-jobs", "zuul/zuul-jobs"}
 
@@ -146,7 +150,9 @@ def test_templates_name_jobs_that_are(root: Path, templates: dict[str, Any]) -> 
     assert asked <= jobs
 
 
-def test_overlay_adds_to_base_and_does_not_replace_it(overlay: list[dict[str, Any]], root: Path, seed: dict[str, Any]) -> None:
+def test_overlay_adds_to_base_and_does_not_replace_it(
+    overlay: list[dict[str, Any]], root: Path, seed: dict[str, Any]
+) -> None:
     (base,) = [item["job"] for item in overlay if "job" in item]
     assert base["name"] == "base"
     assert base["parent"] is None
@@ -155,8 +161,9 @@ def test_overlay_adds_to_base_and_does_not_replace_it(overlay: list[dict[str, An
     folder = root / "seeds" / seed["config-project"]
     assert (folder / base["pre-run"]).is_file()
     seeded = root / "seeds" / "config-project"
-    both = {p.relative_to(folder) for p in folder.rglob("*.yaml")} & {p.relative_to(seeded) for p in seeded.rglob("*.yaml")}
-    assert not both, "a file of the seed would be overwritten"
+    here, there = ({path.relative_to(top) for path in top.rglob("*.yaml")} for top in (folder, seeded))
+    assert here
+    assert not here & there, "a file of the seed would be overwritten"
 
 
 def test_projects_with_a_pipeline_are_in_the_seed(
