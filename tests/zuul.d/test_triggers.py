@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which comments start which pipeline, asked of the pattern language that Zuul uses (RE2), on texts as Gerrit sends them."""
+"""Which comments start which pipeline, asked of Zuul's pattern language (RE2), on texts as Gerrit sends them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NEITHER = [
     "Patch Set 1:\n\nrun-SUSE Cloud CIs",
     "Patch Set 1:\n\nrun-Other Vendor CI",
     "Uploaded patch set 2.",
-    "Patch Set 1: Verified-1\n\nBuild failed (check pipeline).\n\n- zuul-suse-selftest-unit http://x/1/ : FAILURE in 5s",
+    "Patch Set 1: Verified-1\n\nBuild failed (check pipeline).\n\n- zuul-selftest-unit http://x/ : FAILURE in 5s",
 ]
 
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python of the roles, without Ansible: of a failed build, a log folder, certificates, a linter."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEEDED = ROOT / "seeds" / "config-project" / "roles"
+
+
+def module(path: Path) -> ModuleType:
+    """Load a role's module; where Ansible is not installed, as on a node, its name stands for it."""
+    if importlib.util.find_spec("ansible") is None:
+        for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
+            sys.modules.setdefault(name, ModuleType(name))
+        sys.modules["ansible.module_utils.basic"].AnsibleModule = None  # type: ignore[attr-defined]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+failure_summary = module(SEEDED / "write-failure-summary" / "library" / "failure_summary.py")
+log_manifest = module(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
+pem_anchors = module(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
+file_comments = module(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
+
+
+def playbook(phase: str, tasks: list[dict[str, Any]], **stats: dict[str, int]) -> dict[str, Any]:
+    """One playbook as Zuul's JSON callback writes it."""
+    return {"phase": phase, "stats": stats, "plays": [{"play": {"name": "p"}, "tasks": tasks}]}
+
+
+def task(name: str, role: str = "", **hosts: dict[str, Any]) -> dict[str, Any]:
+    """One task of it."""
+    found: dict[str, Any] = {"task": {"name": name}, "hosts": hosts}
+    if role:
+        found["role"] = {"name": role}
+    return found
+
+
+BAD = {"failures": 1}
+GOOD = {"failures": 0, "unreachable": 0, "ignored": 3, "rescued": 2}
+
+
+def said(*playbooks: dict[str, Any]) -> list[str]:
+    """What is said of a build of job `j`."""
+    return list(failure_summary.from_json(list(playbooks), "j"))
+
+
+def test_names_task_role_host_and_reason() -> None:
+    failed = task("Run it", "run-unit-tests", controller={"failed": True, "msg": "it broke"})
+    assert said(playbook("run", [failed], controller=BAD)) == [
+        "j: controller failed in task [run-unit-tests : Run it]: it broke"
+    ]
+
+
+def test_a_role_that_was_called_by_its_path_has_its_short_name() -> None:
+    failed = task("Run it", "/a/b/roles/ensure-x", controller={"failed": True, "msg": "no"})
+    assert said(playbook("run", [failed], controller=BAD)) == ["j: controller failed in task [ensure-x : Run it]: no"]
+
+
+def test_ignored_and_rescued_failures_are_none() -> None:
+    assert said(playbook("run", [task("Ignored", controller={"failed": True})], controller=GOOD)) == []
+
+
+def test_the_first_phase_that_failed_counts() -> None:
+    pre = playbook("pre", [task("First", controller={"failed": True, "msg": "a"})], controller=BAD)
+    post = playbook("post", [task("Second", controller={"failed": True, "msg": "b"})], controller=BAD)
+    assert said(pre, post) == ["j: controller failed in pre-run task [First]: a"]
+    assert said(playbook("run", [], controller=GOOD), post) == ["j: controller failed in post-run task [Second]: b"]
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ({"msg": "non-zero return code", "rc": 3, "stderr": "", "stdout": "a\nlast words\n\n"}, "exit 3: last words"),
+        ({"msg": "non-zero return code", "rc": 3, "stderr": "fault", "stdout": "a"}, "exit 3: fault"),
+        ({"msg": "non-zero return code", "rc": 3}, "exit 3"),
+        ({"msg": "two\n  lines"}, "two lines"),
+        ({}, "no reason given"),
+        (
+            {"msg": "One or more items failed", "results": [{"item": "a"}, {"failed": True, "item": "b", "msg": "no"}]},
+            "b: no",
+        ),
+        ({"censored": "hidden by no_log"}, "no reason given"),
+    ],
+)
+def test_reason(result: dict[str, Any], reason: str) -> None:
+    result = {"failed": True, **result}
+    assert said(playbook("run", [task("T", controller=result)], controller=BAD)) == [
+        f"j: controller failed in task [T]: {reason}"
+    ]
+
+
+def test_unreachable_node() -> None:
+    lost = task("T", controller={"unreachable": True, "msg": "Connection timed out"})
+    assert said(playbook("run", [lost], controller={"unreachable": 1})) == [
+        "j: controller is unreachable in task [T]: Connection timed out"
+    ]
+
+
+def test_a_sentence_is_one_line_of_bounded_length_and_there_are_few() -> None:
+    hosts = {f"n{i}": {"failed": True, "msg": "Build failed (check pipeline).\n" * 99} for i in range(9)}
+    sentences = said(playbook("run", [task("T", **hosts)], **dict.fromkeys(hosts, BAD)))
+    assert len(sentences) == failure_summary.LIMIT
+    assert all(len(s) <= failure_summary.LENGTH and "\n" not in s for s in sentences)
+
+
+TIMED_OUT = """\
+2026-11-22 19:20:00.1 | PRE-RUN END RESULT_NORMAL: [trusted : opendev.org/suse/config/playbooks/base/pre.yaml@master]
+2026-11-22 19:20:00.2 | RUN START: [untrusted : opendev.org/zuul-suse/playbooks/selftest/unit.yaml@m]
+2026-11-22 19:20:01.1 | TASK [run-unit-tests : Run the unit tests]
+2026-11-22 19:20:02.1 | controller | TASK is what it prints
+2026-11-22 19:50:00.1 | RUN END RESULT_TIMED_OUT: [untrusted : opendev.org/zuul-suse/playbooks/selftest/unit.yaml@m]
+2026-11-22 19:50:01.1 | TASK [fetch-node-output : Fetch it]
+"""
+
+
+def test_a_time_out_names_the_task_that_was_running(tmp_path: Path) -> None:
+    """Zuul kills the playbook, so that it is not in the JSON."""
+    done = [playbook("pre", [], controller=GOOD)]
+    (tmp_path / "job-output.json").write_text(json.dumps(done))
+    (tmp_path / "job-output.txt").write_text(TIMED_OUT)
+    (sentence,) = failure_summary.summarise(str(tmp_path), "j")
+    assert sentence == "j: timed out in task [run-unit-tests : Run the unit tests]"
+
+
+def test_nothing_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "job-output.txt").write_text("")
+    assert failure_summary.summarise(str(tmp_path), "j") == []
+
+
+def test_half_written_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "job-output.json").write_text("[{")
+    (sentence,) = failure_summary.summarise(str(tmp_path), "j")
+    assert sentence.startswith("j: job-output.json can't be read: ")
+
+
+def test_manifest(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "a.log").write_text("hello")
+    (tmp_path / "results.html").write_text("<p>")
+    (tmp_path / "dump.json.gz").write_bytes(b"x")
+    (tmp_path / "secret").symlink_to("/etc/shadow")
+    os.mkfifo(tmp_path / "pipe")
+    tree = log_manifest.tree(str(tmp_path))
+    assert [e["name"] for e in tree] == ["service", "dump.json.gz", "results.html"]
+    folder, packed, page = tree
+    assert folder["mimetype"] == "application/directory"
+    assert folder["children"][0] | {"last_modified": 0} == {
+        "name": "a.log", "mimetype": "text/plain", "encoding": None, "last_modified": 0, "size": 5,
+    }  # fmt: skip
+    assert (packed["mimetype"], packed["encoding"]) == ("application/json", "gzip")
+    assert page["mimetype"] == "text/html"
+
+
+ONE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+TWO = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
+
+
+def test_anchors_follow_the_bundle(tmp_path: Path) -> None:
+    """One file per certificate, twice the same is one; what left the bundle goes, and others' files stay."""
+    (tmp_path / "theirs.crt").write_text("x")
+    both = pem_anchors.split(f"# comment\n{ONE}\n{TWO}{ONE}")
+    written, removed = pem_anchors.lay(both, str(tmp_path), "site", ".crt")
+    assert (len(written), removed) == (2, [])
+    assert {(tmp_path / name).read_text() for name in written} == {ONE, TWO}
+    written, removed = pem_anchors.lay(pem_anchors.split(TWO), str(tmp_path), "site", ".crt")
+    assert (written, len(removed)) == ([], 1)
+    assert sorted(p.name for p in tmp_path.iterdir())[-1] == "theirs.crt"
+
+
+def test_check_mode_writes_nothing(tmp_path: Path) -> None:
+    written, _ = pem_anchors.lay(pem_anchors.split(ONE), str(tmp_path / "new"), "site", ".crt", dry_run=True)
+    assert len(written) == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_comments() -> None:
+    lines = ["a.py:1:2: E1 x", "./a.py:1:2: E1 x", "/r/a.py:3: y", "b.py:4:1: other", "Found 3.", "a.py:9:9: late"]
+    assert file_comments.comments(lines, "/r", {"a.py"}, 2) == {
+        "a.py": [
+            {"line": 1, "message": "E1 x", "level": "warning"},
+            {"line": 3, "message": "y", "level": "warning"},
+        ]
+    }

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our configuration as Zuul itself takes it: loaded by its own parser, and the comment written by its own reporter.
+
+No service is needed: the connections are configured and never spoken to. Skipped where Zuul is not installed, as on the
+self-test job's node.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
+
+from zuul import model
+from zuul.configloader import ParseContext, TenantParser
+from zuul.driver.gerrit.gerritreporter import GerritReporter
+from zuul.lib.ansible import AnsibleManager
+from zuul.lib.connections import ConnectionRegistry
+
+CONNECTIONS = """
+[connection gerrit]
+driver=gerrit
+server=localhost
+user=suse-cloud-ci
+canonical_hostname=opendev.org
+[connection git]
+driver=git
+baseurl=/nowhere
+"""
+# Jobs of other projects that ours descend from; their own configuration is not here.
+FOREIGN = "- job: {name: devstack-tempest, parent: base, abstract: true}\n"
+
+# What Gerrit's Zuul Summary tab reads (third-party-ci.md): a verdict line, and one line per job.
+VERDICT = re.compile(r"^Build (\w+)(?: \((\w+) pipeline\))?\.", re.MULTILINE)
+RESULT = re.compile(r"^- (\S+) (https?://\S+) : (\S+) in (.+)$", re.MULTILINE)
+
+
+def load(root: Path, pipelines: str) -> Any:  # noqa: ANN401 - Zuul's Layout has no types
+    """Load the seeded config project and this project into a tenant's layout; what Zuul complains of is an error."""
+    config = configparser.ConfigParser()
+    config.read_string(CONNECTIONS)
+    connections = ConnectionRegistry()
+    connections.configure(config, sources=True, triggers=True, reporters=True)
+    limits = SimpleNamespace(max_hold_expiration=0, default_hold_expiration=0)
+    context = ParseContext(connections, limits, SimpleNamespace(system_id="test"), AnsibleManager())
+    parser = TenantParser(connections, None, mock.MagicMock(connections=connections), None, None, limits, None, None)
+    tenant = model.Tenant("zuul-suse")
+    tenant.allowed_labels = tenant.disallowed_labels = None
+    parsed = model.ParsedConfig()
+    seed = root / "seeds" / "config-project"
+    trusted_files = [seed / "zuul.d" / "base-job.yaml", seed / pipelines / "pipelines.yaml"]
+    for name, trusted, files in (
+        ("suse/config-project", True, trusted_files),
+        ("zuul-suse", False, sorted((root / "zuul.d").glob("*.yaml"))),
+    ):
+        project = model.Project(name, connections.getSource("gerrit"))
+        tpc = model.TenantProjectConfig(project)
+        tpc.trusted, tpc.branches, tpc.merge_modes = trusted, ["master"], None
+        tpc.load_classes = set(TenantParser.all_classes)
+        tenant.addTPC(tpc)
+        texts = {str(path): path.read_text(encoding="utf-8") for path in files}
+        if trusted:
+            texts["foreign.yaml"] = FOREIGN
+        for path, text in texts.items():
+            source = model.SourceContext(project.canonical_name, name, "gerrit", "master", path)
+            with context.errorContext(source_context=source):
+                part = parser.loadProjectYAML(text, source, context)
+            parser.addProjectBranchConfig(context, parsed, tenant, tpc, part, trusted)
+    tenant.getProjectBranches = lambda _: ["master"]
+    layout = parser._parseLayout(tenant, parsed, context)
+    assert [error.error for error in layout.loading_errors.errors] == []
+    return layout
+
+
+@pytest.fixture(scope="module")
+def layout(root: Path) -> Any:  # noqa: ANN401
+    """The tenant's layout with Gerrit."""
+    return load(root, "zuul.d")
+
+
+def test_zuul_takes_the_configuration(layout: Any) -> None:  # noqa: ANN401
+    assert set(layout.pipeline_managers) == {"check", "manual", "periodic"}
+    assert "zuul-suse-selftest-unit" in layout.jobs
+
+
+def test_zuul_takes_it_on_plain_git(root: Path) -> None:
+    assert set(load(root, "zuul.d-git").pipeline_managers) == {"post", "periodic"}
+
+
+def test_a_broken_configuration_is_noticed(root: Path) -> None:
+    """This test's own loader must be able to fail."""
+    with (
+        mock.patch(f"{__name__}.FOREIGN", "- job: {name: devstack-tempest, parent: base, no-such-key: 1}\n"),
+        pytest.raises(AssertionError, match="no-such-key"),
+    ):
+        load(root, "zuul.d")
+
+
+def test_no_start_and_no_merge_conflict_comment(layout: Any) -> None:  # noqa: ANN401
+    """One comment per patch set; an empty list of merge-conflict reporters would mean those of a failure."""
+    for name in ("check", "manual"):
+        pipeline = layout.pipeline_managers[name].pipeline
+        assert pipeline.start_actions == []
+        assert pipeline.enqueue_actions == []
+        (silent,) = pipeline.merge_conflict_actions
+        assert (silent._create_comment, silent._labels, silent._submit) == (False, {}, False)
+
+
+def test_votes(layout: Any) -> None:  # noqa: ANN401
+    votes = {
+        name: (manager.pipeline.success_actions[0]._labels, manager.pipeline.failure_actions[0]._labels)
+        for name, manager in layout.pipeline_managers.items()
+        if manager.pipeline.success_actions
+    }
+    assert votes == {"check": ({"Verified": 1}, {"Verified": -1}), "manual": ({}, {})}
+
+
+def comment(layout: Any, pipeline: str, result: str, warnings: list[str]) -> str:  # noqa: ANN401
+    """Return the comment that Zuul's own Gerrit reporter writes for one build."""
+    job = SimpleNamespace(name="zuul-suse-selftest-unit", voting=True, success_message=None)
+    build = SimpleNamespace(error_detail=None, start_time=1000.0, end_time=1303.0)
+    item = mock.MagicMock()
+    item.configure_mock(dequeued_needing_change=None, dequeued_missing_requirements=None, changes=[object()])
+    item.manager = layout.pipeline_managers[pipeline]
+    item.didMergerFail.return_value = False
+    item.formatItemUrl.return_value = "http://127.0.0.1:9000/t/zuul-suse/buildset/1"
+    item.getJobs.return_value = [job]
+    item.getConfigErrors.return_value = []
+    item.formatJobResult.return_value = (result, "http://127.0.0.1:8000/7/2/check/zuul-suse-selftest-unit/0123456/")
+    build_set = SimpleNamespace(
+        getBuild=lambda _: build, warning_messages=warnings, debug_messages=[], has_blocking_errors=False
+    )
+    item.current_build_set = build_set
+    connection = SimpleNamespace(sched=SimpleNamespace(config=None))
+    reporter = GerritReporter(None, connection, {})
+    reporter.setAction("success" if result == "SUCCESS" else "failure")
+    return reporter._formatItemReport(item)
+
+
+@pytest.mark.parametrize("pipeline", ["check", "manual"])
+@pytest.mark.parametrize(("result", "word"), [("SUCCESS", "succeeded"), ("FAILURE", "failed")])
+def test_the_summary_tab_takes_the_comment(layout: Any, pipeline: str, result: str, word: str) -> None:  # noqa: ANN401
+    text = comment(layout, pipeline, result, [])
+    assert text.splitlines()[0] == f"Build {word} ({pipeline} pipeline)."
+    assert VERDICT.findall(text) == [(word, pipeline)]
+    ((job, url, outcome, time),) = RESULT.findall(text)
+    assert (job, outcome, time) == ("zuul-suse-selftest-unit", result, "5m 03s")
+    assert url.endswith("/0123456/")
+
+
+def test_the_wiki_page_is_linked_in_every_comment(layout: Any) -> None:  # noqa: ANN401
+    """SUSE Cloud CI's page under ThirdPartySystems, in the last line."""
+    for result in ("SUCCESS", "FAILURE"):
+        last = comment(layout, "check", result, []).splitlines()[-1]
+        assert last.endswith("https://wiki.openstack.org/wiki/ThirdPartySystems/SUSE_Cloud_CI")
+
+
+def test_the_failing_task_reaches_the_comment(layout: Any) -> None:  # noqa: ANN401
+    """What the base job returns as a warning is in the text, and is not taken for a verdict or a result."""
+    sentence = "zuul-suse-selftest-unit: controller failed in task [Run the unit tests]: exit 1: 1 failed"
+    text = comment(layout, "check", "FAILURE", [sentence])
+    assert f"Warning:\n  {sentence}\n" in text
+    assert len(VERDICT.findall(text)) == 1
+    assert len(RESULT.findall(text)) == 1
