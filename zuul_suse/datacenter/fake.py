@@ -126,9 +126,7 @@ class FakeDatacenter:
                 {
                     "name": order.name,
                     "image": order.image,
-                    "active-at": None
-                    if fault == "never-boots"
-                    else self._clock() + self._options["boot-delay"],
+                    "active-at": None if fault == "never-boots" else self._clock() + self._options["boot-delay"],
                     "fault": "injected" if fault == "server-error" else None,
                     "need": [order.need.instances, order.need.cores, order.need.ram],
                     "config": dict(order.config),

@@ -47,20 +47,15 @@ OPTIONS = (
     Option("profiles", [str], "profiles that every instance gets, in this order", default=["default"]),
     Option("client-cert", str, "path of the client's certificate, for https"),
     Option("client-key", str, "path of the client's key, for https"),
-    Option(
-        "server-cert", str, "path of the server's certificate, which is pinned; default: the host's own CAs"
-    ),
+    Option("server-cert", str, "path of the server's certificate, which is pinned; default: the host's own CAs"),
     Option("max-servers", int, "how many instances may exist in the project; default: no limit"),
-    Option(
-        "max-cores", int, "how many cores all instances may have; default: no limit, containers share cores"
-    ),
+    Option("max-cores", int, "how many cores all instances may have; default: no limit, containers share cores"),
     Option("max-ram", int, "how much RAM all instances may have, in MiB; default: the host's RAM"),
     Option("timeout", int, "seconds until a request or a background operation counts as failed", default=120),
 )
 
-_FULL = re.compile(
-    r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE
-)
+_FULL = re.compile(r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE)
+_WRONG = re.compile(r"unknown configuration key|invalid ", re.IGNORECASE)
 _STATES = {"Running": ServerState.ACTIVE, "Error": ServerState.FAILED, "Stopping": ServerState.DELETING}
 _UNLIMITED = float("inf")
 
@@ -136,10 +131,18 @@ class IncusDatacenter:
             if wait["status_code"] == 200:
                 return wait.get("metadata") or {}
             if wait["status_code"] >= 400:
-                error = wait.get("err") or wait["status"]
-                raise (NoCapacity if _FULL.search(error) else TryElsewhere)(f"{self.name}: {error}")
+                raise self._failure(wait.get("err") or wait["status"])
             if time.monotonic() > deadline:
                 raise TryElsewhere(f"{self.name}: {wait['description']} took more than {self._timeout} s")
+
+    def _failure(self, error: str) -> DatacenterError:
+        """The house's word for a background operation that failed; Incus gives no code, only text."""
+        kind: type[DatacenterError] = TryElsewhere
+        if _FULL.search(error):
+            kind = NoCapacity
+        elif _WRONG.search(error):
+            kind = WrongConfiguration
+        return kind(f"{self.name}: {error}")
 
     # Servers
 
@@ -226,8 +229,7 @@ class IncusDatacenter:
         with self._client() as client:
             listed = client.api.images.get(params={"recursion": 1}).json()["metadata"]
         return [
-            Image(image["fingerprint"], image["properties"].get("name", ""), image["properties"])
-            for image in listed
+            Image(image["fingerprint"], image["properties"].get("name", ""), image["properties"]) for image in listed
         ]
 
     def delete_image(self, image_id: str) -> None:

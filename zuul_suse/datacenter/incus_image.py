@@ -38,8 +38,7 @@ def metadata_tarball(image: ImageFile) -> bytes:
         "properties": {"name": image.name, "description": image.name}
         | {key: str(value) for key, value in image.metadata.items()},
         "templates": {
-            target: {"when": ["create", "copy"], "template": template}
-            for target, template in _TARGETS.items()
+            target: {"when": ["create", "copy"], "template": template} for target, template in _TARGETS.items()
         },
     }
     files = {"metadata.yaml": yaml.safe_dump(metadata)}

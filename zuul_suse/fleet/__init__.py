@@ -47,8 +47,8 @@ class Fleet:
 
     UPLOADS = 4  # uploads at a time; more would share the same line out
 
-    def __init__(self, members: Iterable[Member]) -> None:
-        self._log = logging.getLogger("zuul_suse.fleet")
+    def __init__(self, members: Iterable[Member], log: logging.Logger | None = None) -> None:
+        self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
 
@@ -128,8 +128,7 @@ class Fleet:
         """Upload to every datacenter; those that fail go without, and only if all fail so does this."""
         with ThreadPoolExecutor(self.UPLOADS, thread_name_prefix="openstack-api-upload") as pool:
             calls = {
-                member.name: pool.submit(member.datacenter.upload_image, image)
-                for member in self.members.values()
+                member.name: pool.submit(member.datacenter.upload_image, image) for member in self.members.values()
             }
         images: dict[str, str] = {}
         errors: list[str] = []
@@ -143,9 +142,7 @@ class Fleet:
             else:
                 raise error
         if not images:
-            raise TryElsewhere(
-                f"image {image.name} could not be uploaded to any datacenter: {'; '.join(errors)}"
-            )
+            raise TryElsewhere(f"image {image.name} could not be uploaded to any datacenter: {'; '.join(errors)}")
         return join_images(images)
 
     def delete_image(self, address: str) -> None:

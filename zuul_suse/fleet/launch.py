@@ -112,9 +112,7 @@ class CreateMachine:
         member = self._claimed()
         if member is None:
             ruled_out = self._excluded | self._tried
-            choice = self._fleet.claim(
-                self._key, self._need, prefer=self._prefer, avoid=self._avoid, exclude=ruled_out
-            )
+            choice = self._fleet.claim(self._key, self._need, prefer=self._prefer, avoid=self._avoid, exclude=ruled_out)
             if choice.name is None:
                 self._give_up(str(choice))
                 return
@@ -216,6 +214,7 @@ class CreateMachine:
         if blame:
             member.breaker.failed()
         member.release(self._key)
+        reason = reason.removeprefix(f"{member.name}: ")
         self._log.warning("Launch leaves datacenter %s: %s", member.name, reason)
         self._tried[member.name] = reason
         self._member = None

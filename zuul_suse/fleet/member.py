@@ -7,6 +7,7 @@ Made by a shell, owned by `fleet.Fleet`, which starts and closes it. Every call 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -38,16 +39,18 @@ class Member:
         rate: float = 10.0,
         workers: int = 8,
         breaker: Breaker | None = None,
+        log: logging.Logger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.datacenter = datacenter
         self.name = datacenter.name
         self.clock = clock
+        log = (log or logging.getLogger("zuul_suse.fleet")).getChild(self.name)
         self.breaker = breaker or Breaker(clock=clock)
         self.limiter = Limiter(rate)
-        self.reaper = Reaper(self.name, self._delete, clock=clock)
+        self.reaper = Reaper(log, self._delete, clock=clock)
         self.poller = Poller(
-            self.name, self._list_servers, datacenter.limits, self._polled, self._is_busy, clock=clock
+            self.name, log, self._list_servers, datacenter.limits, self._polled, self._is_busy, clock=clock
         )
         # A datacenter that hangs uses up its own threads only. The prefix: see Poller.
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"openstack-api-{self.name}")
@@ -128,9 +131,7 @@ class Member:
         snapshot = self.poller.snapshot
         with self._lock:
             now = self.clock()
-            self._claims = {
-                key: claim for key, claim in self._claims.items() if now - claim[1] < self.CLAIM_AGE
-            }
+            self._claims = {key: claim for key, claim in self._claims.items() if now - claim[1] < self.CLAIM_AGE}
             claimed = [need for need, _ in self._claims.values()]
             rests = now < self._full_until
         used = [server.need for server in snapshot.servers.values()] + claimed

@@ -36,13 +36,14 @@ class Poller:
     def __init__(
         self,
         name: str,
+        log: logging.Logger,
         list_servers: Callable[[], Sequence[Server]],
         read_limits: Callable[[], Quota],
         on_poll: Callable[[Snapshot | None], None],
         is_busy: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log = logging.getLogger(f"zuul_suse.fleet.poller.{name}")
+        self._log = log
         self._list_servers = list_servers
         self._read_limits = read_limits
         self._on_poll = on_poll

@@ -28,16 +28,14 @@ class Reaper:
 
     def __init__(
         self,
-        name: str,
+        log: logging.Logger,
         delete: Callable[[str], Future[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log = logging.getLogger(f"zuul_suse.fleet.reaper.{name}")
+        self._log = log
         self._delete = delete
         self._clock = clock
-        self._lock = (
-            threading.Lock()
-        )  # the create and delete loops hand over while the poller's thread sweeps
+        self._lock = threading.Lock()  # the create and delete loops hand over while the poller's thread sweeps
         self._ids: dict[str, float] = {}
         self._tags: dict[str, float] = {}
         self._under_way: dict[str, Future[None]] = {}
@@ -66,9 +64,7 @@ class Reaper:
                     self._ids.setdefault(server.id, snapshot.asked_at)
             # A list that was asked for before a server was handed over may not have it yet.
             self._ids = {
-                key: since
-                for key, since in self._ids.items()
-                if key in snapshot.servers or since >= snapshot.asked_at
+                key: since for key, since in self._ids.items() if key in snapshot.servers or since >= snapshot.asked_at
             }
             self._tags = {tag: at for tag, at in self._tags.items() if snapshot.asked_at - at < self.LATE}
             self._under_way = {key: call for key, call in self._under_way.items() if not call.done()}

@@ -28,16 +28,16 @@ from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
 
 
-def open_fleet(config: SuseProviderConfig) -> Fleet:
-    """The fleet that a provider's configuration describes; nothing is contacted."""
+def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
+    """The fleet that a provider's configuration describes; nothing is contacted. Nodepool shows only its own logs."""
     own = {option.name for option in options.DATACENTER}
     defaults = {option.name: option.default for option in options.DATACENTER}
     members = []
     for given in config.provider["datacenters"]:
         settings = {key: value for key, value in given.items() if key not in own}
         datacenter = load_kind(given["kind"]).open_datacenter(given["name"], settings)
-        members.append(Member(datacenter, rate=given.get("rate", defaults["rate"])))
-    return Fleet(members)
+        members.append(Member(datacenter, rate=given.get("rate", defaults["rate"]), log=log))
+    return Fleet(members, log)
 
 
 def quota_information(quota: Quota) -> QuotaInformation:
@@ -123,7 +123,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
     def __init__(self, provider_config: SuseProviderConfig) -> None:
         self.log = logging.getLogger(f"nodepool.driver.suse.{provider_config.name}")
         self.config = provider_config
-        self.fleet = open_fleet(provider_config)
+        self.fleet = open_fleet(provider_config, self.log)
         self._launches: OrderedDict[str, CreateMachine] = OrderedDict()
 
     def stop(self) -> None:

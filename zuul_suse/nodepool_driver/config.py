@@ -127,9 +127,7 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
             pool = SusePool(given, self)
             self._pools[pool.name] = pool
             for number, name in enumerate(pool.labels):
-                self._known(
-                    newconfig.labels, name, "labels", ("pools", index, "labels", number)
-                ).pools.append(pool)
+                self._known(newconfig.labels, name, "labels", ("pools", index, "labels", number)).pools.append(pool)
 
     def _load_images(self, values: dict[str, Any], newconfig: Any) -> None:
         for index, given in enumerate(values["diskimages"]):
@@ -149,6 +147,4 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
         return schema.Schema()
 
     def getSupportedLabels(self, pool_name: str | None = None) -> set[str]:
-        return {
-            label for pool in self._pools.values() if pool_name in (None, pool.name) for label in pool.labels
-        }
+        return {label for pool in self._pools.values() if pool_name in (None, pool.name) for label in pool.labels}

@@ -20,13 +20,9 @@ PROVIDER = (
     Option("pools", list, "pools of labels", required=True),
     Option("diskimages", list, "built images that are uploaded to every datacenter", default=[]),
     Option("cloud-images", list, "images that the datacenters have already", default=[]),
-    Option(
-        "launch-retries", int, "how often a launch that failed in every datacenter is begun anew", default=3
-    ),
+    Option("launch-retries", int, "how often a launch that failed in every datacenter is begun anew", default=3),
     Option("launch-timeout", int, "seconds that a launch may take, over all datacenters", default=1800),
-    Option(
-        "boot-timeout", int, "seconds from the create call to an address, and from there to ssh", default=180
-    ),
+    Option("boot-timeout", int, "seconds from the create call to an address, and from there to ssh", default=180),
     Option("max-concurrency", int, "requests handled at a time; -1: no limit", default=-1),
     Option("priority", int, "of this provider among others; lower comes first"),
     Option("host-key-checking", bool, "whether host keys of nodes are collected", default=True),

@@ -87,7 +87,10 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
 
 
 class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
-    """The provider."""
+    """The provider. Its loops may turn often: an `advance` of ours only reads memory."""
+
+    MINIMUM_SLEEP = 0.25
+    MAXIMUM_SLEEP = 0.25
 
     def __init__(self, adapter: SuseAdapter, config: SuseProviderConfig) -> None:
         super().__init__(adapter, config)

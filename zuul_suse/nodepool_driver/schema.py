@@ -92,14 +92,14 @@ def _check_keys(provider: Any, path: Path, given: Any, known: Sequence[Option]) 
 
 def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
     try:
-        v.Schema(_checked(option), required=True)(value)
+        v.Schema(_checked(option))(value)
     except v.MultipleInvalid as error:
         fault = error.errors[0]
         if option.choices:
             text = f'"{value}" is not one of {", ".join(option.choices)}'
         elif isinstance(fault, v.RangeInvalid):
             text = f"{value!r} is not more than 0"
-        elif option.type in _TYPES:
+        elif isinstance(option.type, type):
             text = f"expected {_TYPES[option.type]}, not {value!r}"
         else:
             text = f"expected texts only, not {value!r} (put quotes around numbers and booleans)"
@@ -156,9 +156,7 @@ def _check_image_of(provider: Any, path: Path, label: Mapping[str, Any]) -> None
         raise wrong(provider, path, "needs one of diskimage, cloud-image" + (", not both" if kinds else ""))
     known = [image["name"] for image in provider.get(f"{kinds[0]}s", [])]
     if label[kinds[0]] not in known:
-        fault = (
-            f'"{label[kinds[0]]}" is not in {kinds[0]}s of this provider (has {", ".join(known) or "none"})'
-        )
+        fault = f'"{label[kinds[0]]}" is not in {kinds[0]}s of this provider (has {", ".join(known) or "none"})'
         raise wrong(provider, (*path, kinds[0]), fault)
 
 

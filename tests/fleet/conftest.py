@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet over fake datacenters that is polled by hand, on a clock that is turned by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from zuul_suse.datacenter import Order, Quota, Server
+from zuul_suse.datacenter.fake import FakeDatacenter
+from zuul_suse.fleet import Fleet, Member
+from zuul_suse.fleet.launch import CreateMachine, DeleteMachine
+
+from .clock import Clock
+
+NEED = Quota(1, 2, 4096)
+
+
+class Bench:
+    """The fleet and its datacenters."""
+
+    def __init__(self, clock: Clock, **sizes: int) -> None:
+        self.clock = clock
+        self.twins = {name: FakeDatacenter(name, {"max-servers": size}, clock=clock) for name, size in sizes.items()}
+        self.fleet = Fleet(Member(twin, rate=10_000, clock=clock) for twin in self.twins.values())
+
+    def poll(self) -> None:
+        """Every datacenter is listed once, a second later."""
+        self.clock.now += 1
+        for member in self.fleet.members.values():
+            member.poller.poll()
+
+    def launch(self, key: str = "node-1", prefer: str | None = None, **images: str) -> CreateMachine:
+        def order_for(name: str) -> Order | None:
+            return Order("np1", images.get(name, "leap"), NEED) if not images or name in images else None
+
+        return CreateMachine(self.fleet, key, NEED, order_for, prefer=prefer, boot_timeout=60)
+
+    def run(self, machine: CreateMachine | DeleteMachine) -> Server | bool:
+        """Turn the crank until the machine has ended; real time passes only for its worker threads."""
+        for _ in range(300):
+            done = machine.advance()
+            if done:
+                return done
+            time.sleep(0.01)
+            self.poll()
+        pytest.fail(f"still {machine.state}")
+
+    def ids(self, name: str) -> set[str]:
+        twin = self.twins[name]
+        fault, twin.fault = twin.fault, "none"
+        try:
+            return {server.id for server in twin.list_servers()}
+        finally:
+            twin.fault = fault
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(**sizes: int) -> Bench:
+        made.append(Bench(Clock(), **sizes))
+        made[-1].poll()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.fleet.close()

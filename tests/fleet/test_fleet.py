@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in several datacenters, addresses, the poller's manners."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zuul_suse.datacenter import ImageFile, Quota, Server, ServerState, TryElsewhere
+from zuul_suse.fleet import join_images, join_server, split_images, split_server
+from zuul_suse.fleet.poller import Poller, Snapshot
+
+from .conftest import Bench
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> ImageFile:
+    (tmp_path / "x.tar").write_bytes(b"x")
+    return ImageFile("x", tmp_path / "x.tar", "tar", {"nodepool_build_id": "1"})
+
+
+def test_addresses_and_image_lists_survive_a_round() -> None:
+    assert split_server(join_server("nbg", "a/b")) == ("nbg", "a/b")
+    assert split_images(join_images({"nbg": "1=2", "prg": "3"})) == {"nbg": "1=2", "prg": "3"}
+
+
+def test_image_goes_to_every_datacenter_and_is_deleted_everywhere(bench: Make, image: ImageFile) -> None:
+    one = bench(nbg=1, prg=1)
+    address = one.fleet.upload_image(image)
+    assert set(split_images(address)) == {"nbg", "prg"}
+    one.fleet.delete_image(address)
+    assert not any(twin.list_images() for twin in one.twins.values())
+    one.fleet.delete_image(address)
+
+
+def test_datacenter_that_fails_goes_without_the_image(bench: Make, image: ImageFile) -> None:
+    one = bench(nbg=1, prg=1)
+    one.twins["nbg"].fault = "unreachable"
+    address = one.fleet.upload_image(image)
+    assert set(split_images(address)) == {"prg"}
+
+
+def test_upload_that_fails_everywhere_is_an_error(bench: Make, image: ImageFile) -> None:
+    one = bench(nbg=1)
+    one.twins["nbg"].fault = "unreachable"
+    with pytest.raises(TryElsewhere, match="image x could not be uploaded to any datacenter: nbg: connection refused"):
+        one.fleet.upload_image(image)
+
+
+def test_failed_deletion_of_an_image_is_told_after_the_others_were_tried(bench: Make, image: ImageFile) -> None:
+    one = bench(nbg=1, prg=1)
+    address = one.fleet.upload_image(image)
+    one.twins["nbg"].fault = "unreachable"
+    with pytest.raises(TryElsewhere):
+        one.fleet.delete_image(address)
+    assert not one.twins["prg"].list_images()
+
+
+def test_fits_when_empty_asks_for_one_datacenter_that_is_big_enough(bench: Make) -> None:
+    one = bench(nbg=3, prg=4)
+    assert one.fleet.fits_when_empty(Quota(4))
+    assert not one.fleet.fits_when_empty(Quota(5))
+
+
+def test_unheard_of_datacenter_may_be_big_enough_but_gets_no_launch() -> None:
+    one = Bench(clock=lambda: 0.0, nbg=3)  # type: ignore[arg-type]
+    assert one.fleet.fits_when_empty(Quota(50))
+    assert str(one.fleet.place(Quota(1))) == "nbg: not heard of yet"
+    one.fleet.close()
+
+
+class Script:
+    """A datacenter's list with faults as scripted, and what the poller reported."""
+
+    def __init__(self, *lists: list[Server] | Exception) -> None:
+        self.lists = list(lists)
+        self.reports: list[Snapshot | None] = []
+        self.poller = Poller("x", logging.getLogger("x"), self, lambda: Quota(1), self.reports.append, lambda: True)
+
+    def __call__(self) -> list[Server]:
+        answer = self.lists.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_poller_keeps_the_last_good_list() -> None:
+    server = Server("1", "one", ServerState.ACTIVE)
+    script = Script([server], TryElsewhere("down"), RuntimeError("a bug"), [])
+    for _ in range(4):
+        script.poller.poll()
+        if len(script.reports) < 4:
+            assert set(script.poller.snapshot.servers) == {"1"}
+    assert [report and report.number for report in script.reports] == [1, None, None, 2]
+    assert script.poller.snapshot.servers == {}
+
+
+def test_poller_survives_a_fault_in_its_listener() -> None:
+    script = Script([], [])
+    script.poller._on_poll = lambda _: 1 / 0  # type: ignore[assignment]
+    script.poller.poll()
+    script.poller.poll()
+    assert script.poller.snapshot.number == 2
+
+
+def test_poller_thread_polls_at_once_when_woken_and_ends() -> None:
+    script = Script(*[[] for _ in range(50)])
+    script.poller.QUICK = script.poller.SLOW = 30.0  # type: ignore[misc]
+    script.poller.start()
+    script.poller.start()
+    deadline = time.monotonic() + 5
+    while script.poller.snapshot.number < 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    thread = script.poller._thread
+    assert thread is not None
+    assert thread.name.startswith("openstack-api")
+    assert script.poller.snapshot.number == 1
+    script.poller.stop()
+    thread.join(5)
+    assert not thread.is_alive()
