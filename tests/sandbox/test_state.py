@@ -60,8 +60,8 @@ def test_a_damaged_state_folder_says_how_to_start_afresh(tmp_path: Path, text: s
 
 
 def test_two_commands_do_not_work_on_one_sandbox(tmp_path: Path) -> None:
-    with State(tmp_path).locked():
-        with pytest.raises(SandboxError, match="another command works on this sandbox"), State(tmp_path).locked():
-            pass
+    refused = pytest.raises(SandboxError, match="another command works on this sandbox")
+    with State(tmp_path).locked(), refused, State(tmp_path).locked():
+        pass
     with State(tmp_path).locked():
         pass

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError, gerrit, nodepool
+from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError, gerrit, nodepool, zuul
 from zuul_suse.sandbox.developer import Change, send
+from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.repositories import THIS_PROJECT
 from zuul_suse.sandbox.sandbox import Sandbox
 from zuul_suse.sandbox.verdict import Verdict, newest_verdict
 
 IMAGE_SECONDS = 1500.0
 BUILD_SECONDS = 900.0
+CHAIN_SECONDS = 3 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Run:
     change: Change
     expected: int
     verdict: Verdict
+    logs: str | None
 
 
-def show_review(sandbox: Sandbox) -> list[Run]:
+def show(sandbox: Sandbox) -> list[Run]:
     """A good change, a broken one, and the two comments that run the good one again.
 
     :raises UnexpectedVerdictError: a verdict was not the expected one.
@@ -52,6 +55,26 @@ def show_review(sandbox: Sandbox) -> list[Run]:
         run = await_verdict(sandbox, f'the comment "{comment}"', good, expected=+1, after=seen)
         seen = run.verdict.message_number
         runs.append(run)
+    return runs
+
+
+def show_job(sandbox: Sandbox, job: str, git_mirror: str | None, *, broken: bool) -> list[Run]:
+    """A job chain on real projects: its verdict on a good change and, if asked for, on a broken one.
+
+    :raises UnexpectedVerdictError: a verdict was not the expected one.
+    """
+    seed = seed_for(job)
+    sandbox.take_in(seed, git_mirror)
+    await_image(sandbox)
+    shown = seed.demonstration
+    runs = []
+    for what, text, expected in (("a change", shown.good, +1), ("a change that breaks it", shown.broken, -1)):
+        if expected < 0 and not broken:
+            continue
+        change = send(sandbox.state, shown.project, f"Show {job}: {what}", _append(shown.file, text))
+        sandbox.progress.say(f"sent for review: {change.url}")
+        name = f"{what} to {shown.project} by {job}"
+        runs.append(await_verdict(sandbox, name, change, expected=expected, seconds=CHAIN_SECONDS))
     return runs
 
 
@@ -99,15 +122,27 @@ def await_verdict(
             if time.monotonic() > end:
                 raise SandboxError(f"no verdict on {change.url} after {seconds:.0f} s; see `zuul-suse sandbox status`")
             time.sleep(1)
+    logs = zuul.log_folder(sandbox.state, verdict.log_url)
     if verdict.vote != expected:
         raise UnexpectedVerdictError(
-            f"{what}: voted {verdict.vote:+d} instead of {expected:+d} on {change.url}; logs: {verdict.log_url}"
+            f"{what}: voted {verdict.vote:+d} instead of {expected:+d} on {change.url}; logs: {logs}"
         )
-    return Run(what, change, expected, verdict)
+    return Run(what, change, expected, verdict, logs)
 
 
 PACKAGE = "zuul_suse/__init__.py"
 Edit = Callable[[Path], None]
+
+
+def _append(file: str, text: str) -> Edit:
+    def edit(folder: Path) -> None:
+        path = folder / file
+        if not path.exists():
+            raise SandboxError(f"{file}: not in this version of the project; mend the seed's demonstration")
+        with open(path, "a") as target:
+            target.write(f"{text.rstrip()}\n")
+
+    return edit
 
 
 def _note_in_package(folder: Path) -> None:

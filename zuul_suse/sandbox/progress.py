@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-STILL_EVERY = 15.0  # seconds
+STILL_EVERY = 30.0  # seconds
 
 
 class Progress:
@@ -30,7 +30,7 @@ class Progress:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Announce a step, repeat every fifteen seconds that it goes on, and tell its end if it took over two."""
+        """Announce a step, repeat every half minute that it goes on, and tell its end if it took over two."""
         self.say(f"{text} …")
         began = time.monotonic()
         over = threading.Event()

@@ -7,6 +7,7 @@ repositories in `git/`, which Zuul's git driver watches.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_
 def git(folder: Path, *words: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
     """Run git in a folder and return what it prints.
 
-    :raises SandboxError: with git's last line; passwords in URLs are left out.
+    :raises SandboxError: with git's last line, less passwords in URLs.
     """
     done = subprocess.run(
         ["git", "-C", str(folder), *words],
@@ -43,8 +44,9 @@ def git(folder: Path, *words: str, text: str | None = None, environment: Mapping
         check=False,
     )
     if done.returncode:
-        told = [line for line in done.stderr.strip().splitlines() if line.strip() and "://" not in line]
-        raise SandboxError(f"git {words[0]} in {folder}: {(told or ['failed'])[-1]}")
+        told = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", " ! "))]
+        reason = re.sub(r"//[^/@\s]+@", "//", (told or done.stderr.splitlines() or ["failed"])[0])
+        raise SandboxError(f"git {words[0]} in {folder}: {reason}")
     return done.stdout.strip()
 
 
@@ -77,7 +79,7 @@ def push(state: State, folder: Path, revision: str, project: str, *tags: str) ->
 
 
 def seed_config_project(state: State) -> bool:
-    """Push the tenant's trusted repository: the seed, and the files that this sandbox adds.
+    """Push the tenant's trusted repository: the seed, and what job chains lay over it.
 
     :returns: whether anything changed.
     """
@@ -89,15 +91,12 @@ def seed_config_project(state: State) -> bool:
     for entry in folder.iterdir():
         if entry.name != ".git":
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    shutil.copytree(_seed("config-project"), folder, dirs_exist_ok=True)
+    for layer in ("config-project", *state.choices.config_layers):
+        shutil.copytree(seed(layer), folder, dirs_exist_ok=True)
     plain_git = folder / "zuul.d-git"
     if state.choices.review == "git":
         shutil.copytree(plain_git, folder / "zuul.d", dirs_exist_ok=True)
     shutil.rmtree(plain_git, ignore_errors=True)
-    for path, content in state.choices.config_files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content)
     git(folder, "add", "-A", "--force")
     if git(folder, "status", "--porcelain"):
         git(folder, "commit", "-q", "-m", "Seed of this sandbox")
@@ -114,5 +113,6 @@ def seed_this_project(state: State, source: Path) -> bool:
     return push(state, source, "HEAD", THIS_PROJECT)
 
 
-def _seed(name: str) -> Path:
+def seed(name: str) -> Path:
+    """A file or folder of `seeds/`, as the wheel holds it."""
     return Path(str(resources.files("zuul_suse") / "data" / "seeds" / name))

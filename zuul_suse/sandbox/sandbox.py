@@ -14,6 +14,7 @@ from pathlib import Path
 from zuul_suse.sandbox import (
     datacenter,
     gerrit,
+    mirror,
     nodepool,
     preflight,
     repositories,
@@ -22,6 +23,7 @@ from zuul_suse.sandbox import (
 )
 from zuul_suse.sandbox.certificates import Certificates, certificates
 from zuul_suse.sandbox.gerrit_program import GerritProgram, GerritUnavailableError, obtain
+from zuul_suse.sandbox.mirror import Seed
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.service import Health, Service, wait_until
 from zuul_suse.sandbox.state import State
@@ -95,6 +97,28 @@ class Sandbox:
         self._start(second)
         if lost := nodepool.forget_lost_nodes(self.state):
             self.progress.say(f"gave back {len(lost)} nodes whose servers are gone")
+
+    def take_in(self, seed: Seed, git_mirror: str | None) -> None:
+        """Bring a job chain's projects into Gerrit and into the tenant, and wait until Zuul knows them.
+
+        :raises SandboxError: a project can't be had, or Zuul does not take the configuration.
+        """
+        choices = self.state.choices
+        with self.state.locked():
+            mirror.bring(self.state, seed, git_mirror, self.progress)
+            # This project comes last: its jobs inherit from those.
+            own = choices.tenant.pop(repositories.THIS_PROJECT)
+            choices.tenant.update({project.name: list(project.include) for project in seed.projects})
+            choices.tenant[repositories.THIS_PROJECT] = own
+            if seed.config_project and seed.config_project not in choices.config_layers:
+                choices.config_layers.append(seed.config_project)
+            self.state.save()
+            changed = repositories.seed_config_project(self.state)
+            if zuul.write_tenant(self.state) or changed:
+                with self.progress.step("Zuul takes the projects into the tenant"):
+                    zuul.reconfigure(self.state)
+                    job = seed.demonstration.job
+                    wait_until(lambda: zuul.knows_job(self.state, job), f"Zuul's job {job}", 300, lambda: None)
 
     def down(self, *, purge: bool = False) -> None:
         """Stop everything, empty the datacenter, and remove the bridge; with `purge` the state folder too."""

@@ -51,8 +51,8 @@ class Choices:
     image: str | None = None
     # The tenant's untrusted projects: name → Zuul's include list, None for everything.
     tenant: dict[str, list[str] | None] = field(default_factory=dict)
-    # Files that this sandbox adds to the trusted repository: path → content.
-    config_files: dict[str, str] = field(default_factory=dict)
+    # Folders of `seeds/` that are laid over the trusted repository, in this order.
+    config_layers: list[str] = field(default_factory=list)
 
 
 class State:

@@ -37,7 +37,7 @@ class Verdict:
 
     @property
     def log_url(self) -> str | None:
-        """The first job's logs; those of a failed job before others."""
+        """What the first job's line leads to (Zuul's page of the build); a failed job comes before others."""
         ordered = sorted(self.results, key=lambda result: result.result == "SUCCESS")
         return next((result.url for result in ordered if result.url), None)
 

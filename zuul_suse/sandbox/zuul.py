@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import requests
 import yaml
 
 from zuul_suse.sandbox import SandboxError
@@ -32,6 +33,10 @@ ANSIBLE_PACKAGES = (
     "netaddr",
     "passlib",
 )
+# Zuul's callback connects to nodes in threads, and the first connection imports these; Ansible forks meanwhile, and its
+# worker then waits for ever for an import that no thread of its own will end (seen: passlib imports stringprep).
+# Python reads this line at its start, so that no import is under way at a fork.
+PRELOAD = "import encodings.idna, stringprep\n"
 # A virtual environment is visible in bubblewrap only if its Python is: that of the system.
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -120,6 +125,24 @@ def reconfigure(state: State) -> None:
         raise SandboxError(f"zuul-scheduler smart-reconfigure: {(done.stderr or done.stdout).strip()[-300:]}")
 
 
+def knows_job(state: State, job: str) -> bool:
+    """Whether the tenant has the job with all its parents: Zuul can then freeze it for a change."""
+    path = f"api/tenant/{TENANT}/job/{job}"
+    return answers(f"{url(state)}/{path}")
+
+
+def log_folder(state: State, build_url: str | None) -> str | None:
+    """Where the logs of a build are served, by the build's page in a verdict; None if it left none."""
+    if not build_url:
+        return None
+    uuid = build_url.rstrip("/").rsplit("/", 1)[-1]
+    try:
+        build = requests.get(f"{url(state)}/api/tenant/{TENANT}/build/{uuid}", timeout=10).json()
+    except (requests.RequestException, ValueError):
+        return None
+    return build.get("log_url") or None
+
+
 def services(state: State) -> list[Service]:
     config = str(state.root / "etc" / "zuul.conf")
     options = ("-c", config, "-f", "-d")
@@ -172,7 +195,7 @@ def ensure_ansible() -> None:
     :raises SandboxError: pip or venv failed; the last line is told, and nothing half-made is left.
     """
     root = ansible_root()
-    wanted = "\n".join(ANSIBLE_PACKAGES)
+    wanted = "\n".join([*ANSIBLE_PACKAGES, PRELOAD])
     mark = root / "complete"
     if mark.exists() and mark.read_text() == wanted:
         return
@@ -184,6 +207,8 @@ def ensure_ansible() -> None:
         if done.returncode:
             last = ((done.stderr or done.stdout).strip().splitlines() or ["no output"])[-1]
             raise SandboxError(f"Ansible for the executor: {' '.join(command[:4])} … failed: {last}")
+    for site_packages in main.glob("lib/python*/site-packages"):
+        (site_packages / "zuul_suse_preload.pth").write_text(PRELOAD)
     for name in ANSIBLE_VERSIONS[1:]:
         link = root / name
         link.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ import click
 
 from zuul_suse.cli.sandbox import options
 from zuul_suse.sandbox import zuul
-from zuul_suse.sandbox.demo import Run, show_review
+from zuul_suse.sandbox.demo import Run, show, show_job
+from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.sandbox import Sandbox, Wishes
 from zuul_suse.sandbox.state import State
@@ -19,15 +20,35 @@ from zuul_suse.sandbox.state import State
 @options.state_dir
 @options.source
 @options.image
+@click.option("--job", help="Show this job on its real projects instead, say zuul-suse-devstack.")
+@click.option(
+    "--git-mirror",
+    metavar="DIR_OR_URL",
+    help="Where those projects lie under their names. [default: their official hosting]",
+)
+@click.option("--broken/--no-broken", default=False, help="With --job: also send a change that must fail.")
 @options.as_json
-def demo(state_dir: Path, source: Path, image: str | None, as_json: bool) -> None:
+def demo(
+    state_dir: Path,
+    source: Path,
+    image: str | None,
+    job: str | None,
+    git_mirror: str | None,
+    broken: bool,
+    as_json: bool,
+) -> None:
     """Send changes for review and show their verdicts, from jobs on nodes that the driver made.
 
-    Starts the sandbox if it does not run. Exit 3 if a verdict is not the expected one.
+    Starts the sandbox if it does not run. Without --job, changes to this project: a good one, a broken one, and the
+    comments `recheck` and `run-SUSE Cloud CI`. Exit 3 if a verdict is not the expected one.
     """
+    if git_mirror and not job:
+        raise click.UsageError("--git-mirror goes with --job")
+    if job:
+        seed_for(job)
     sandbox = Sandbox(State(state_dir), Progress())
-    sandbox.up(Wishes(source, image=image, gerrit_required=options.in_ci()))
-    runs = show_review(sandbox)
+    sandbox.up(Wishes(source, image=image, gerrit_required=options.in_ci() or bool(job)))
+    runs = show_job(sandbox, job, git_mirror, broken=broken) if job else show(sandbox)
     if as_json:
         click.echo(json.dumps({"status_page": zuul.status_page(sandbox.state), "runs": [asdict(run) for run in runs]}))
         return
@@ -39,11 +60,11 @@ def tell(sandbox: Sandbox, runs: list[Run]) -> None:
     for run in runs:
         results = ", ".join(f"{result.job} {result.result}" for result in run.verdict.results)
         click.echo(f"{run.what}: Verified {run.verdict.vote:+d}, {results}")
-        click.echo(f"    logs: {run.verdict.log_url}")
+        click.echo(f"    logs: {run.logs}")
     last = runs[-1]
     click.echo(f"change:      {last.change.url}")
     click.echo(f"Zuul status: {zuul.status_page(sandbox.state)}")
-    click.echo(f"build logs:  {last.verdict.log_url}")
+    click.echo(f"build logs:  {last.logs}")
     click.echo("verdict as Gerrit shows it:")
     for line in last.verdict.message.splitlines():
         click.echo(f"    {line}")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings other people's projects into the sandbox, from a mirror or the official hosting.
+
+Owns `work/mirror/` of the state folder. Called by the demonstration of a job chain. Jobs want a project's tree and a
+version, not its history: each project becomes one commit with upstream's tree, whose message names upstream's commit,
+and a version tag. That is quick, and a clone without old objects will do. Which projects, is data: `seeds/*.yaml`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from packaging.version import InvalidVersion, Version
+
+from zuul_suse.sandbox import SandboxError, repositories
+from zuul_suse.sandbox.progress import Progress
+from zuul_suse.sandbox.repositories import git
+from zuul_suse.sandbox.state import State
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that a job chain needs: what the tenant takes from it, and the version that pip wants at least."""
+
+    name: str
+    include: tuple[str, ...]
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A change that passes and one that fails: what to put at the end of which file."""
+
+    job: str
+    project: str
+    file: str
+    good: str
+    broken: str
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file of `seeds/` that describes a job chain."""
+
+    hosting: str
+    branch: str
+    config_project: str | None
+    projects: tuple[Project, ...]
+    demonstration: Demonstration
+
+
+def read_seed(name: str) -> Seed:
+    """Read `seeds/NAME`.
+
+    :raises SandboxError: a key is missing.
+    """
+    path = repositories.seed(name)
+    data = yaml.safe_load(path.read_text())
+    try:
+        return Seed(
+            hosting=data["hosting"],
+            branch=data["branch"],
+            config_project=data.get("config-project"),
+            projects=tuple(
+                Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"))
+                for entry in data["projects"]
+            ),
+            demonstration=Demonstration(**data["demonstration"]),
+        )
+    except (KeyError, TypeError) as fault:
+        raise SandboxError(f"seeds/{name}: {fault} is missing or unknown") from fault
+
+
+def seed_for(job: str) -> Seed:
+    """The seed whose demonstration is of that job.
+
+    :raises SandboxError: no seed has it.
+    """
+    seeds = [read_seed(path.name) for path in sorted(repositories.seed("").glob("*.yaml"))]
+    for seed in seeds:
+        if seed.demonstration.job == job:
+            return seed
+    names = ", ".join(seed.demonstration.job for seed in seeds)
+    raise SandboxError(f'--job: no demonstration of "{job}" (has {names})')
+
+
+def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> None:
+    """Push every project of a seed into the sandbox's Gerrit; what stands there already is left alone.
+
+    :param mirror: a folder or URL below which the projects lie under their names; None for the official hosting.
+    :raises SandboxError: a project can't be had; the first is named, and where it was looked for.
+    """
+    base = mirror or seed.hosting
+    for number, project in enumerate(seed.projects, start=1):
+        with progress.step(f"{project.name} ({number} of {len(seed.projects)}) from {base}"):
+            _bring(state, project, location(base, project.name), seed.branch)
+
+
+def location(base: str, name: str) -> str:
+    """Where a project lies below a mirror, as git takes it.
+
+    :raises SandboxError: a folder that does not have the project.
+    """
+    if "://" in base:
+        return f"{base.rstrip('/')}/{name}"
+    candidates = [Path(base) / name, Path(base) / f"{name}.git"]
+    for path in candidates:
+        if (path / ".git").exists() or (path / "HEAD").exists():
+            return path.resolve().as_uri()
+    raise SandboxError(f"--git-mirror {base}: no repository {name} in it (looked for {name} and {name}.git)")
+
+
+def _bring(state: State, project: Project, url: str, branch: str) -> None:
+    folder = state.folder("work", "mirror", project.name)
+    if not (folder / "HEAD").exists():
+        git(folder, "init", "-q", "--bare", "-b", branch)
+    try:
+        git(folder, "fetch", "-q", "--no-tags", "--depth", "1", url, f"+refs/heads/{branch}:refs/upstream/{branch}")
+        tags = git(folder, "ls-remote", "--tags", "--refs", url).splitlines()
+    except SandboxError as fault:
+        raise SandboxError(
+            f"{project.name}: can't be had from {url}; give a mirror by --git-mirror ({fault})"
+        ) from fault
+    upstream = git(folder, "rev-parse", f"refs/upstream/{branch}")
+    commit = _one_commit(folder, project.name, upstream)
+    version = newest([line.rsplit("/", 1)[-1] for line in tags], project.version)
+    names = [version] if version else []
+    for name in names:
+        git(
+            folder, "tag", "-f", "-a", "-m", f"{project.name} {name}", name, commit, environment=_date(folder, upstream)
+        )
+    git(folder, "update-ref", f"refs/heads/{branch}", commit)
+    repositories.push(state, folder, commit, project.name, *names)
+
+
+def _one_commit(folder: Path, name: str, upstream: str) -> str:
+    """A commit of upstream's tree, the same each time: its dates are upstream's."""
+    message = f"{name} at {upstream}\n\nOne commit without history, for this sandbox.\n"
+    tree = git(folder, "rev-parse", f"{upstream}^{{tree}}")
+    return git(folder, "commit-tree", tree, text=message, environment=_date(folder, upstream))
+
+
+def _date(folder: Path, commit: str) -> Mapping[str, str]:
+    date = git(folder, "show", "-s", "--format=%cI", commit)
+    return {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+
+
+def newest(tags: Sequence[str], least: str | None) -> str | None:
+    """The highest release among tags, or `least` where that is higher or there is none."""
+    versions = [] if least is None else [(Version(least), least)]
+    for tag in tags:
+        try:
+            version = Version(tag)
+        except InvalidVersion:
+            continue
+        if not version.is_prerelease:
+            versions.append((version, tag))
+    return max(versions)[1] if versions else None
