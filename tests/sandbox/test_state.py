@@ -52,7 +52,12 @@ def test_passwords_are_kept_where_only_the_owner_reads(tmp_path: Path) -> None:
     assert stat.S_IMODE(state.choices_file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["{", '{"no_such_choice": 1}'])
+def test_a_folder_that_another_version_wrote_still_works(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text('{"ports": {"logs": 20001}, "a_choice_of_yesterday": 1}')
+    assert State(tmp_path).port("logs") == 20001
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_state_folder_says_how_to_start_afresh(tmp_path: Path, text: str) -> None:
     (tmp_path / "sandbox.json").write_text(text)
     with pytest.raises(SandboxError, match=r"sandbox\.json: not readable .*down --purge"):

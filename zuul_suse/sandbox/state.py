@@ -13,7 +13,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError
@@ -63,8 +63,11 @@ class State:
         self.choices = Choices()
         if self.choices_file.exists():
             try:
-                self.choices = Choices(**json.loads(self.choices_file.read_text()))
-            except (ValueError, TypeError) as fault:
+                written = json.loads(self.choices_file.read_text())
+                # What an older version wrote and this one does not know is left out, so that its folder still works.
+                known = {entry.name for entry in fields(Choices)}
+                self.choices = Choices(**{key: value for key, value in written.items() if key in known})
+            except (ValueError, AttributeError) as fault:
                 raise SandboxError(
                     f"{self.choices_file}: not readable ({fault}); mend it, or start afresh with"
                     f" `zuul-suse sandbox down --purge --state-dir {root}`"
