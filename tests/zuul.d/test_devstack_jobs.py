@@ -130,6 +130,7 @@ UNWANTED = [
     "tempest.api.compute.images.test_images.ImagesTestJSON.test_delete_saving_image",
     "tempest.api.volume.test_versions.VersionsTest.test_show_version",
     "tempest.api.compute.flavors.test_flavors_negative.FlavorsV2NegativeTest.test_boot_with_low_ram[id-1,negative]",
+    "tempest.api.image.v2.test_images_dependency.ImageDependencyTests.test_nova_image_snapshot_dependency[id-1]",
     "tempest.scenario.test_minimum_basic.TestMinimumBasicScenario.test_minimum_basic_scenario",
 ]
 
