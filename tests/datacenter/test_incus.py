@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -183,6 +184,43 @@ def test_limits_are_the_configured_ones_and_the_hosts_memory(local: IncusDatacen
     assert limits.instances == 5
     assert limits.cores == float("inf")
     assert abs(limits.ram - int(total.split()[1]) // 1024) < limits.ram * 0.1
+
+
+@pytest.fixture
+def remote(daemon: Daemon, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Options to reach the daemon by https with a client certificate."""
+    key, cert = tmp_path / "client.key", tmp_path / "client.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=zuul-suse-test", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    daemon.run("lxc", "config", "set", f"core.https_address={address}")
+    yield daemon.options(
+        **{
+            "url": f"https://{address}",
+            "client-cert": str(cert),
+            "client-key": str(key),
+            "server-cert": str(daemon.folder / "server.crt"),
+        }
+    )
+    daemon.run("lxc", "config", "unset", "core.https_address")
+
+
+def test_https_wants_a_certificate_that_the_server_trusts(remote: dict[str, Any], daemon: Daemon) -> None:
+    with pytest.raises(WrongConfiguration, match=r"remote: https://127.0.0.1:\d+ does not trust the certificate"):
+        IncusDatacenter("remote", remote).list_servers()
+    daemon.run("lxc", "config", "trust", "add", remote["client-cert"])
+    assert list(IncusDatacenter("remote", remote).list_servers()) == []
+
+
+def test_https_refuses_a_server_with_another_certificate(remote: dict[str, Any]) -> None:
+    other = remote | {"server-cert": remote["client-cert"]}
+    with pytest.raises(TryElsewhere, match=r"(?i)fingerprint"):
+        IncusDatacenter("remote", other).list_servers()
 
 
 def test_daemon_that_is_away_is_worth_a_try_elsewhere(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from nodepool.zk import ZooKeeperClient
 from nodepool.zk import zookeeper as zk
 from nodepool.zk.zookeeper import ZooKeeper
 
+from ..datacenter.lxd_daemon import Daemon, private_daemon, tiny_root
+
 BIN = Path(sys.executable).parent
 JARS = ("zookeeper", "netty-codec", "netty-resolver", "slf4j-log4j12", "log4j-1.2")
 
@@ -194,6 +196,17 @@ class Installation:
     def nodes(self, label: str | None = None) -> list[Any]:
         nodes = list(self.zk.nodeIterator(cached=False))
         return [node for node in nodes if label is None or node.type[0] == label]
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Daemon]:
+    with private_daemon() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def tiny_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_root(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,8 @@ from nodepool.zk import zookeeper as zk
 from zuul_suse.datacenter import ImageFile
 from zuul_suse.datacenter.incus import IncusDatacenter
 
-from ..datacenter.lxd_daemon import Daemon, private_daemon, tiny_root
+from ..datacenter.lxd_daemon import Daemon
 from .conftest import Installation, wait_for
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    with private_daemon() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +28,9 @@ def nodepool(
     install: Callable[..., Installation],
     daemon: Daemon,
     local: IncusDatacenter,
-    tmp_path_factory: pytest.TempPathFactory,
+    tiny_image: Path,
 ) -> Installation:
-    root: Path = tiny_root(tmp_path_factory.mktemp("tiny"))
-    image = local.upload_image(ImageFile("tiny", root, "tar"))
+    image = local.upload_image(ImageFile("tiny", tiny_image, "tar"))
     datacenters = [
         {"name": "dead", "kind": "incus", "url": str(daemon.folder / "nobody.socket")},
         {"name": "local", "kind": "incus", **daemon.options()},

@@ -31,7 +31,16 @@ from zuul_suse.datacenter import (
 )
 from zuul_suse.datacenter.kinds import Option, with_defaults
 
-FAULTS = ("none", "unreachable", "create-refused", "no-capacity", "server-error", "never-boots", "black-hole")
+FAULTS = (
+    "none",
+    "unreachable",
+    "black-hole",
+    "create-refused",
+    "no-capacity",
+    "server-error",
+    "never-boots",
+    "upload-refused",
+)
 
 OPTIONS = (
     Option("boot-delay", float, "seconds from the create call until a server is active", default=0.0),
@@ -175,7 +184,8 @@ class FakeDatacenter:
         return self.limits_unchecked()
 
     def upload_image(self, image: ImageFile) -> str:
-        self._enter("upload_image")
+        if self._enter("upload_image") == "upload-refused":
+            raise TryElsewhere(f"{self.name}: no room for images")
         if not image.path.is_file():
             raise WrongConfiguration(f"{self.name}: {image.path} is not a file")
         with self._lock:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pylxd
 import pylxd.exceptions
 import requests
+from pylxd.client import get_session_for_url
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 
 from zuul_suse.datacenter import (
@@ -111,13 +112,11 @@ class IncusDatacenter:
         url = self._url
         if url.startswith("/"):
             url = "http+unix://" + quote(url, safe="")
-        client = pylxd.Client(
-            endpoint=url,
-            cert=self._cert,
-            verify=self._server_cert,
-            timeout=(10, self._timeout),
-            project=self._project,
-        )
+        session = get_session_for_url(url, verify=self._server_cert, cert=self._cert)
+        # In requests, REQUESTS_CA_BUNDLE beats what the session was told; a pinned certificate must not lose to it.
+        session.trust_env = self._server_cert is True and url.startswith("https://")
+        timeout = (10, self._timeout)
+        client = pylxd.Client(endpoint=url, session=session, timeout=timeout, project=self._project)
         if not client.trusted:
             raise WrongConfiguration(f"{self.name}: {self._url} does not trust the certificate {self._cert}")
         return client

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - untyped Nodepool
+"""The adapter alone: what a launcher test can't provoke at will."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nodepool.config import Config
+from nodepool.driver import Drivers
+
+from nodepool import exceptions
+from zuul_suse.datacenter.fake import FakeDatacenter
+from zuul_suse.nodepool_driver.adapter import SuseAdapter
+
+SECTION: dict[str, Any] = {
+    "name": "suse",
+    "driver": "suse",
+    "boot-timeout": 5,
+    "datacenters": [{"name": "nbg", "kind": "fake", "max-servers": 50}, {"name": "prg", "kind": "fake"}],
+    "cloud-images": [{"name": "leap"}],
+    "pools": [{"name": "main", "labels": [{"name": "leap", "cloud-image": "leap", "cpus": 2, "ram": 4096}]}],
+}
+LOG = logging.getLogger("test")
+
+
+@pytest.fixture
+def adapter() -> Iterator[SuseAdapter]:
+    """As Nodepool makes it, through its own driver loader."""
+    whole = Config()
+    whole.setLabels([{"name": "leap"}])
+    driver = Drivers.get("suse")
+    config = driver.getProviderConfig(copy.deepcopy(SECTION))
+    config.load(whole)
+    made = driver.getAdapter(config)
+    for member in made.fleet.members.values():
+        member.poller.QUICK = member.poller.SLOW = 0.05
+    yield made
+    made.stop()
+
+
+def twin(adapter: SuseAdapter, name: str) -> FakeDatacenter:
+    datacenter = adapter.fleet.members[name].datacenter
+    assert isinstance(datacenter, FakeDatacenter)
+    return datacenter
+
+
+def launch(adapter: SuseAdapter, node: str = "0000000001", az: str | None = None) -> Any:
+    label = adapter.config.pools["main"].labels["leap"]
+    metadata = {"nodepool_provider_name": "suse", "nodepool_node_id": node}
+    return adapter.getCreateStateMachine(f"np{node}", label, None, metadata, None, az, LOG)
+
+
+def crank(machine: Any) -> Any:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        result = machine.advance()
+        if machine.complete:
+            return result
+        time.sleep(0.02)
+    pytest.fail(f"still {machine.state}")
+
+
+def soon(check: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if found := check():
+            return found
+        time.sleep(0.02)
+    pytest.fail("not within 5 s")
+
+
+def heard_of(adapter: SuseAdapter) -> SuseAdapter:
+    list(adapter.listInstances())
+    soon(lambda: all(member.limits for member in adapter.fleet.members.values()))
+    return adapter
+
+
+def test_constructor_calls_nobody_and_starts_no_thread(adapter: SuseAdapter) -> None:
+    assert twin(adapter, "nbg").calls == {}
+    assert not [thread for thread in threading.enumerate() if "poll-nbg" in thread.name]
+
+
+def test_threads_have_names_that_nodepool_knows(adapter: SuseAdapter) -> None:
+    before = set(threading.enumerate())
+    crank(launch(heard_of(adapter)))
+    new = [thread.name for thread in set(threading.enumerate()) - before]
+    assert len(new) >= 3
+    assert all(name.startswith("openstack-api") for name in new), new
+
+
+def test_lists_and_sums_never_raise(adapter: SuseAdapter) -> None:
+    for name in ("nbg", "prg"):
+        twin(adapter, name).fault = "unreachable"
+    assert list(adapter.listInstances()) == []
+    assert list(adapter.listResources()) == []
+    assert adapter.getQuotaLimits().get_resources() == {"instances": 0, "cores": 0, "ram": 0}
+
+
+def test_sum_has_every_datacenter(adapter: SuseAdapter) -> None:
+    assert heard_of(adapter).getQuotaLimits().get_resources()["instances"] == 150
+
+
+def test_machine_becomes_an_instance(adapter: SuseAdapter) -> None:
+    machine = launch(heard_of(adapter), az="nbg")
+    instance = crank(machine)
+    assert instance.external_id == machine.external_id
+    assert machine.external_id.startswith("nbg/")
+    assert instance.ready
+    assert instance.metadata["nodepool_node_id"] == "0000000001"
+    assert instance.getQuotaInformation().get_resources() == {"instances": 1, "cores": 2, "ram": 4096}
+    assert [one.external_id for one in adapter.listInstances()] == [machine.external_id]
+
+
+def test_second_launch_of_a_node_avoids_where_it_failed(adapter: SuseAdapter) -> None:
+    heard_of(adapter)
+    crank(launch(adapter, az="nbg"))
+    assert crank(launch(adapter, az="nbg")).az == "prg"
+
+
+def test_no_room_is_a_quota_exception_and_failure_is_a_launch_exception(adapter: SuseAdapter) -> None:
+    heard_of(adapter)
+    for name in ("nbg", "prg"):
+        twin(adapter, name).fault = "create-refused"
+    with pytest.raises(exceptions.LaunchNodepoolException, match=r"prg: .*nbg: "):
+        crank(launch(adapter, "0000000001"))
+    for name in ("nbg", "prg"):
+        twin(adapter, name).fault = "no-capacity"
+    with pytest.raises(exceptions.QuotaException):
+        crank(launch(adapter, "0000000002"))
+
+
+def test_deletion_of_a_server_in_a_removed_datacenter_is_not_found(adapter: SuseAdapter) -> None:
+    with pytest.raises(exceptions.NotFound):
+        adapter.getDeleteStateMachine("old/server", LOG).advance()
+
+
+def test_nodes_that_nobody_can_reach_open_the_breaker(adapter: SuseAdapter) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    for _ in range(3):
+        adapter.notifyNodescanFailure(label, "nbg/server")
+    adapter.notifyNodescanFailure(label, "old/server")
+    assert adapter.fleet.members["nbg"].breaker.state == "open"
+
+
+def test_leaked_image_is_listed_and_deleted(adapter: SuseAdapter, tmp_path: Path) -> None:
+    (tmp_path / "leap.tar").write_bytes(b"x")
+    metadata = {"nodepool_build_id": "1", "nodepool_upload_id": 2}
+    address = adapter.uploadImage(None, "leap-1", str(tmp_path / "leap.tar"), "tar", metadata)
+    assert sorted(part.split("=")[0] for part in address.split()) == ["nbg", "prg"]
+    found = [one for one in adapter.listResources() if one.type == "image"]
+    assert [one.metadata for one in found] == [{"nodepool_build_id": "1", "nodepool_upload_id": "2"}] * 2
+    adapter.deleteResource(found[0])
+    soon(lambda: not twin(adapter, "nbg").list_images())
+    adapter.deleteImage(address)
+    assert not twin(adapter, "prg").list_images()
+
+
+def test_console_log_is_given_and_its_lack_is_no_error(adapter: SuseAdapter) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    instance = crank(launch(heard_of(adapter), az="nbg"))
+    assert "nothing to say" in str(adapter.getConsoleLog(label, instance.external_id))
+    twin(adapter, "nbg").fault = "unreachable"
+    assert adapter.getConsoleLog(label, instance.external_id) is None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real nodepool-builder uploads through the driver, and a launcher makes a node from what it uploaded.
+
+Only diskimage-builder itself is replaced, by a program that copies a tiny root.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from nodepool.zk import zookeeper as zk
+
+from ..datacenter.lxd_daemon import Daemon
+from .conftest import BIN, Installation, running, wait_for
+
+COPIER = """#!{python}
+import shutil, sys
+shutil.copy({root!r}, sys.argv[sys.argv.index("-o") + 1] + ".tar")
+"""
+
+
+@pytest.fixture(scope="module")
+def nodepool(
+    install: Callable[..., Installation],
+    daemon: Daemon,
+    tiny_image: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("builder")
+    copier = folder / "copy-image"
+    copier.write_text(COPIER.format(python=sys.executable, root=str(tiny_image)))
+    copier.chmod(0o755)
+    datacenters = [
+        # The emptiest, but the upload to it fails, so no node may begin there.
+        {"name": "big", "kind": "fake", "fault": "upload-refused"},
+        {"name": "local", "kind": "incus", "max-servers": 3, **daemon.options()},
+    ]
+    provider = {
+        "name": "suse",
+        "driver": "suse",
+        "datacenters": datacenters,
+        "diskimages": [{"name": "tiny"}],
+        "pools": [{"name": "main", "labels": [{"name": "tiny", "diskimage": "tiny", "cpus": 1, "ram": 64}]}],
+    }
+    diskimage = {"name": "tiny", "formats": ["tar"], "dib-cmd": str(copier), "elements": ["x"], "username": "root"}
+    more = {"diskimages": [diskimage], "images-dir": str(folder), "build-log-dir": str(folder)}
+    made = install(provider, {"tiny": 0}, **more)
+    command = [str(BIN / "nodepool-builder"), "-f", "-d", "-c", str(made.config_file)]
+    with running(command, made.folder / "builder.log"):
+        yield made
+
+
+def newest_upload(nodepool: Installation) -> zk.ImageUpload | None:
+    return nodepool.zk.getMostRecentImageUpload("tiny", "suse")
+
+
+def test_built_image_is_uploaded_and_a_node_is_made_of_it(nodepool: Installation, daemon: Daemon) -> None:
+    upload = wait_for("an upload is ready", lambda: newest_upload(nodepool), 60)
+    datacenter, _, fingerprint = upload.external_id.partition("=")
+    assert datacenter == "local"
+    listed = daemon.run("lxc", "--project", "zuul-suse-test", "image", "show", fingerprint)
+    assert f"nodepool_upload_id: {upload.id!r}" in listed.replace('"', "'")
+    (node,) = nodepool.fulfilled(nodepool.request("tiny"), 60)
+    assert node.az == "local"
+    assert node.username == "root"
+    assert node.image_id.endswith(f"/images/{upload.id}")
+    nodepool.give_back([node])
