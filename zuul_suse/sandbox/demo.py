@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError, gerrit, nodepool, zuul
-from zuul_suse.sandbox.developer import Change, send
+from zuul_suse.sandbox.developer import Change, push_directly, send
 from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.repositories import THIS_PROJECT
 from zuul_suse.sandbox.sandbox import Sandbox
@@ -56,6 +56,37 @@ def show(sandbox: Sandbox) -> list[Run]:
         seen = run.verdict.message_number
         runs.append(run)
     return runs
+
+
+@dataclass(frozen=True)
+class Build:
+    """One job on a commit that was pushed, where there is no review."""
+
+    job: str
+    result: str
+    commit: str
+    logs: str | None
+
+
+def show_without_review(sandbox: Sandbox) -> list[Build]:
+    """The same on plain git: a commit is pushed, its jobs run on nodes, their results stand in Zuul.
+
+    :raises UnexpectedVerdictError: a job failed.
+    """
+    await_image(sandbox)
+    commit = push_directly(sandbox.state, THIS_PROJECT, "Say who looks at this package", _note_in_package)
+    with sandbox.progress.step(f"jobs on the pushed commit {commit[:10]}"):
+        end = time.monotonic() + BUILD_SECONDS
+        while not (found := zuul.builds_of(sandbox.state, commit)):
+            if time.monotonic() > end:
+                raise SandboxError(
+                    f"no build of {commit[:10]} after {BUILD_SECONDS:.0f} s; see `zuul-suse sandbox status`"
+                )
+            time.sleep(1)
+    builds = [Build(build["job_name"], build["result"], commit, build["log_url"]) for build in found]
+    if bad := [build for build in builds if build.result != "SUCCESS"]:
+        raise UnexpectedVerdictError(f"{bad[0].job}: {bad[0].result} instead of SUCCESS; logs: {bad[0].logs}")
+    return builds
 
 
 def show_job(sandbox: Sandbox, job: str, git_mirror: str | None, *, broken: bool) -> list[Run]:

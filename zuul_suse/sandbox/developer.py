@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, gerrit
-from zuul_suse.sandbox.repositories import BRANCH, QUIET, git
+from zuul_suse.sandbox.repositories import BRANCH, QUIET, destination, git
 from zuul_suse.sandbox.state import State
 
 NAME = "Devon Developer"
@@ -34,35 +35,44 @@ class Change:
 
 
 def send(state: State, project: str, subject: str, edit: Callable[[Path], None]) -> Change:
-    """Change a project and send it for review.
+    """Change a project and send it for review with git-review.
 
     :param edit: changes files in the clone.
     :raises SandboxError: with git's or git-review's words.
     """
-    folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
-    try:
-        return _send(state, folder, project, subject, edit)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _send(state: State, folder: Path, project: str, subject: str, edit: Callable[[Path], None]) -> Change:
     review = gerrit.developer(state)
-    url = review.git_url(project)
-    git(folder, "clone", "-q", "--depth", "1", "-b", BRANCH, url, ".")
-    git(folder, "config", "user.name", NAME)
-    git(folder, "config", "user.email", EMAIL)
-    git(folder, "remote", "add", "gerrit", url)
-    edit(folder)
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", subject, environment=AUTHOR)
-    _git_review(folder)
-    commit = git(folder, "rev-parse", "HEAD")
+    with _commit(state, project, subject, edit, review.git_url(project)) as folder:
+        _git_review(folder)
+        commit = git(folder, "rev-parse", "HEAD")
     found = review.get(f"changes/?q=commit:{commit}")
     if not found:
         raise SandboxError(f"git-review sent {commit[:10]} of {project}, but Gerrit has no change for it")
     number = int(found[0]["_number"])
     return Change(project, number, gerrit.change_page(state, project, number))
+
+
+def push_directly(state: State, project: str, subject: str, edit: Callable[[Path], None]) -> str:
+    """Change a project where there is no review; returns the commit that its branch then stands at."""
+    with _commit(state, project, subject, edit, destination(state, project)) as folder:
+        git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
+        return git(folder, "rev-parse", "HEAD")
+
+
+@contextmanager
+def _commit(state: State, project: str, subject: str, edit: Callable[[Path], None], url: str) -> Iterator[Path]:
+    """A developer's clone with the edit committed in it; gone afterwards."""
+    folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
+    try:
+        git(folder, "clone", "-q", "-b", BRANCH, url, ".")
+        git(folder, "config", "user.name", NAME)
+        git(folder, "config", "user.email", EMAIL)
+        git(folder, "remote", "add", "gerrit", url)
+        edit(folder)
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", subject, environment=AUTHOR)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _git_review(folder: Path) -> None:

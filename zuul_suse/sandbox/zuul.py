@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import requests
 import yaml
@@ -131,16 +132,30 @@ def knows_job(state: State, job: str) -> bool:
     return answers(f"{url(state)}/{path}")
 
 
+def builds_of(state: State, commit: str) -> list[dict[str, Any]]:
+    """Zuul's account of the builds of a commit that was pushed; empty until all of them are finished."""
+    finished = _ask(state, f"buildsets?newrev={commit}&complete=true")
+    return _ask(state, f"builds?newrev={commit}&complete=true") if finished else []
+
+
 def log_folder(state: State, build_url: str | None) -> str | None:
     """Where the logs of a build are served, by the build's page in a verdict; None if it left none."""
     if not build_url:
         return None
     uuid = build_url.rstrip("/").rsplit("/", 1)[-1]
+    found = _ask(state, f"builds?uuid={uuid}")
+    return found[0].get("log_url") if found else None
+
+
+def _ask(state: State, path: str) -> list[dict[str, Any]]:
+    """A list from Zuul's REST; empty where it does not answer."""
     try:
-        build = requests.get(f"{url(state)}/api/tenant/{TENANT}/build/{uuid}", timeout=10).json()
+        answer = requests.get(f"{url(state)}/api/tenant/{TENANT}/{path}", timeout=10)
+        answer.raise_for_status()
+        rows: list[dict[str, Any]] = answer.json()
     except (requests.RequestException, ValueError):
-        return None
-    return build.get("log_url") or None
+        return []
+    return rows
 
 
 def services(state: State) -> list[Service]:

@@ -9,7 +9,7 @@ import click
 
 from zuul_suse.cli.sandbox import options
 from zuul_suse.sandbox import zuul
-from zuul_suse.sandbox.demo import Run, show, show_job
+from zuul_suse.sandbox.demo import Build, Run, show, show_job, show_without_review
 from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.sandbox import Sandbox, Wishes
@@ -48,6 +48,10 @@ def demo(
         seed_for(job)
     sandbox = Sandbox(State(state_dir), Progress())
     sandbox.up(Wishes(source, image=image, gerrit_required=options.in_ci() or bool(job)))
+    if sandbox.state.choices.review == "git":
+        builds = show_without_review(sandbox)
+        _tell_builds(sandbox, builds, as_json=as_json)
+        return
     runs = show_job(sandbox, job, git_mirror, broken=broken) if job else show(sandbox)
     if as_json:
         click.echo(json.dumps({"status_page": zuul.status_page(sandbox.state), "runs": [asdict(run) for run in runs]}))
@@ -68,3 +72,15 @@ def tell(sandbox: Sandbox, runs: list[Run]) -> None:
     click.echo("verdict as Gerrit shows it:")
     for line in last.verdict.message.splitlines():
         click.echo(f"    {line}")
+
+
+def _tell_builds(sandbox: Sandbox, builds: list[Build], *, as_json: bool) -> None:
+    """The account where there is no Gerrit."""
+    page = zuul.status_page(sandbox.state)
+    if as_json:
+        click.echo(json.dumps({"status_page": page, "builds": [asdict(build) for build in builds]}))
+        return
+    for build in builds:
+        click.echo(f"{build.job} on commit {build.commit[:10]}: {build.result}, logs: {build.logs}")
+    click.echo(f"Zuul status: {page}")
+    click.echo("no Gerrit here, so nothing was reviewed and nobody voted")
