@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -19,15 +20,16 @@ SEEDED = ROOT / "seeds" / "config-project" / "roles"
 
 def module(path: Path) -> ModuleType:
     """Load a role's module; where Ansible is not installed, as on a node, its name stands for it."""
-    if importlib.util.find_spec("ansible") is None:
-        for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
-            sys.modules.setdefault(name, ModuleType(name))
-        sys.modules["ansible.module_utils.basic"].AnsibleModule = None  # type: ignore[attr-defined]
+    names = ("ansible", "ansible.module_utils", "ansible.module_utils.basic")
+    missing = {} if importlib.util.find_spec("ansible") else {name: ModuleType(name) for name in names}
+    if missing:
+        missing[names[-1]].AnsibleModule = None  # type: ignore[attr-defined]
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
     loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    with mock.patch.dict(sys.modules, missing):
+        spec.loader.exec_module(loaded)
     return loaded
 
 
@@ -88,6 +90,10 @@ def test_the_first_phase_that_failed_counts() -> None:
         ({"msg": "non-zero return code", "rc": 3, "stderr": "", "stdout": "a\nlast words\n\n"}, "exit 3: last words"),
         ({"msg": "non-zero return code", "rc": 3, "stderr": "fault", "stdout": "a"}, "exit 3: fault"),
         ({"msg": "non-zero return code", "rc": 3}, "exit 3"),
+        (
+            {"msg": "non-zero return code", "rc": 1, "stdout": "== 1 failed in 3.01s ==\n======\n"},
+            "exit 1: 1 failed in 3.01s",
+        ),
         ({"msg": "two\n  lines"}, "two lines"),
         ({}, "no reason given"),
         (
@@ -124,7 +130,15 @@ TIMED_OUT = """\
 2026-11-22 19:20:01.1 | TASK [run-unit-tests : Run the unit tests]
 2026-11-22 19:20:02.1 | controller | TASK is what it prints
 2026-11-22 19:50:00.1 | RUN END RESULT_TIMED_OUT: [untrusted : opendev.org/zuul-suse/playbooks/selftest/unit.yaml@m]
+2026-11-22 19:50:00.9 | POST-RUN START: [trusted : opendev.org/suse/config/playbooks/base/post-fetch.yaml@master]
 2026-11-22 19:50:01.1 | TASK [fetch-node-output : Fetch it]
+"""
+UNREADABLE = """\
+2026-11-22 19:20:00.2 | RUN START: [untrusted : opendev.org/zuul-suse/playbooks/selftest/unit.yaml@master]
+2026-11-22 19:20:01.0 | ERROR! the role 'no-such' was not found in /a/b:/c/d
+2026-11-22 19:20:01.1 |
+2026-11-22 19:20:01.2 | The error appears to be in 'unit.yaml': line 7, column 7
+2026-11-22 19:20:02.1 | RUN END RESULT_NORMAL: [untrusted : opendev.org/zuul-suse/playbooks/selftest/unit.yaml@master]
 """
 
 
@@ -135,6 +149,21 @@ def test_a_time_out_names_the_task_that_was_running(tmp_path: Path) -> None:
     (tmp_path / "job-output.txt").write_text(TIMED_OUT)
     (sentence,) = failure_summary.summarise(str(tmp_path), "j")
     assert sentence == "j: timed out in task [run-unit-tests : Run the unit tests]"
+
+
+def test_a_playbook_that_ansible_can_not_read(tmp_path: Path) -> None:
+    """What failed after the run, for want of what it should have left, is not the reason."""
+    after = playbook("post", [task("Follows from it", controller={"failed": True})], controller=BAD)
+    (tmp_path / "job-output.json").write_text(json.dumps([after]))
+    (tmp_path / "job-output.txt").write_text(UNREADABLE)
+    (sentence,) = failure_summary.summarise(str(tmp_path), "j")
+    assert sentence == "j: failed in playbook unit.yaml: the role 'no-such' was not found in /a/b:/c/d"
+
+
+def test_an_error_that_a_node_prints_is_not_ansibles(tmp_path: Path) -> None:
+    text = UNREADABLE.replace("| ERROR! the role", "| controller | ERROR! the role")
+    (tmp_path / "job-output.txt").write_text(text)
+    assert failure_summary.summarise(str(tmp_path), "j") == []
 
 
 def test_nothing_to_tell(tmp_path: Path) -> None:

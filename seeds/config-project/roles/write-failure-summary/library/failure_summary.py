@@ -3,9 +3,9 @@
 """Say in a sentence which task of a build failed, where, and why.
 
 Runs on the executor, called by the role write-failure-summary at the end of a build that did not succeed. It only reads
-what Zuul wrote so far: job-output.json has every task of every playbook that came to its end, job-output.txt has
-also those of a playbook that was cut off by a time-out. Ends with a list of sentences, one per host at most and
-`LIMIT` in all; the list is empty when neither file tells of a failure.
+what Zuul wrote so far: job-output.json has every task of every playbook that came to its end; of one that was cut off
+by a time-out, or that Ansible could not even read, only job-output.txt tells. Ends with a list of sentences, one per
+host at most and `LIMIT` in all; the list is empty when neither file tells of a failure.
 """
 
 import json
@@ -17,7 +17,10 @@ from ansible.module_utils.basic import AnsibleModule
 LIMIT = 3
 LENGTH = 240
 TASK_LINE = re.compile(r"\| TASK \[(?P<task>.*?)\]\s*$")
-CUT_OFF = re.compile(r"\| (?:RUN|POST-RUN|PRE-RUN) END RESULT_TIMED_OUT: \[(?P<playbook>[^\]]*)\]")
+END_LINE = re.compile(r"\| (?:PRE-RUN|RUN) END RESULT_(?P<result>\w+):")
+START_LINE = re.compile(r"\| (?:PRE-RUN|RUN) START: \[\w+ : (?P<playbook>[^\]@]*)")
+POST_LINE = re.compile(r"\| POST-RUN START:")
+ERROR_LINE = re.compile(r"^\S+ \S+ \| (?:ERROR! |\[ERROR\]: )(?P<error>.+)$")
 
 
 def brief(text):
@@ -36,10 +39,11 @@ def reason(result):
     said = result.get("msg") or ""
     if said in ("", "non-zero return code", "MODULE FAILURE"):
         for key in ("stderr", "stdout", "module_stderr", "module_stdout"):
-            lines = [line for line in str(result.get(key) or "").splitlines() if line.strip()]
+            # Test runners draw lines around their last words.
+            lines = [words for line in str(result.get(key) or "").splitlines() if (words := line.strip(" \t=-"))]
             if lines:
                 code = f"exit {result['rc']}: " if "rc" in result else ""
-                return code + lines[-1].strip()
+                return code + lines[-1]
         if "rc" in result:
             return f"exit {result['rc']}"
     return said
@@ -65,7 +69,7 @@ def last_failure(playbook, host):
 
 
 def from_json(playbooks, job):
-    """Say what failed in the playbooks that came to their end; the first phase that failed is the one that counts."""
+    """Say what failed in the first of these playbooks that failed."""
     for playbook in playbooks:
         sentences = []
         for host in failed_hosts(playbook):
@@ -82,30 +86,48 @@ def from_json(playbooks, job):
 
 
 def from_text(lines, job):
-    """Say which task was running when a playbook was cut off."""
-    task = None
+    """Say where a playbook was cut off, or what Ansible said of one that it could not run."""
+    playbook, task, error = "", "", ""
     for line in lines:
-        if at := TASK_LINE.search(line):
+        if POST_LINE.search(line):
+            break
+        if at := START_LINE.search(line):
+            playbook, task, error = os.path.basename(at["playbook"].strip()), "", ""
+        elif at := TASK_LINE.search(line):
             task = at["task"]
-        elif task and CUT_OFF.search(line):
-            return [brief(f"{job}: timed out in task [{task}]")]
+        elif at := ERROR_LINE.search(line.rstrip()):
+            error = error or at["error"]
+        elif at := END_LINE.search(line):
+            where = f"task [{task}]" if task else f"playbook {playbook}"
+            if at["result"] == "TIMED_OUT":
+                return [brief(f"{job}: timed out in {where}")]
+            if error:
+                return [brief(f"{job}: failed in {where}: {error}")]
     return []
 
 
-def summarise(log_root, job):
-    """Read both files of a build's log folder and return the sentences."""
-    sentences = []
+def read_json(path):
+    """Return the playbooks that Zuul wrote down so far; none where none came to its end."""
     try:
-        with open(os.path.join(log_root, "job-output.json"), encoding="utf-8") as file:
-            sentences = from_json(json.load(file), job)
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
     except FileNotFoundError:
-        pass  # nothing came to its end
+        return []
+
+
+def summarise(log_root, job):
+    """Read both files of a build's log folder and return the sentences; what comes after the run counts last."""
+    try:
+        playbooks = read_json(os.path.join(log_root, "job-output.json"))
     except ValueError as error:
-        sentences = [f"{job}: job-output.json can't be read: {brief(error)}"]
-    if not sentences:
-        with open(os.path.join(log_root, "job-output.txt"), encoding="utf-8", errors="replace") as file:
-            sentences = from_text(file, job)
-    return sentences
+        return [f"{job}: job-output.json can't be read: {brief(error)}"]
+    with open(os.path.join(log_root, "job-output.txt"), encoding="utf-8", errors="replace") as file:
+        text = from_text(file, job)
+    return (
+        from_json([p for p in playbooks if p.get("phase") != "post"], job)
+        or text
+        or from_json([p for p in playbooks if p.get("phase") == "post"], job)
+    )
 
 
 def main():
