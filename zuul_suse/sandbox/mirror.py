@@ -127,9 +127,7 @@ def _bring(state: State, project: Project, url: str, branch: str) -> None:
     version = newest([line.rsplit("/", 1)[-1] for line in tags], project.version)
     names = [version] if version else []
     for name in names:
-        git(
-            folder, "tag", "-f", "-a", "-m", f"{project.name} {name}", name, commit, environment=_date(folder, upstream)
-        )
+        git(folder, "tag", "-f", name, commit)  # not annotated: Gerrit wants to know the one who tagged
     git(folder, "update-ref", f"refs/heads/{branch}", commit)
     repositories.push(state, folder, commit, project.name, *names)
 

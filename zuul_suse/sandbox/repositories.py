@@ -69,11 +69,13 @@ def push(state: State, folder: Path, revision: str, project: str, *tags: str) ->
     """Make a project's branch stand at a commit; returns whether it stood elsewhere."""
     ensure_project(state, project)
     url = destination(state, project)
-    commit = git(folder, "rev-parse", f"{revision}^{{commit}}")
-    there = git(folder, "ls-remote", url, f"refs/heads/{BRANCH}").split("\t")[0]
-    if there == commit:
+    wanted = {f"refs/heads/{BRANCH}": git(folder, "rev-parse", f"{revision}^{{commit}}")}
+    wanted |= {f"refs/tags/{tag}": git(folder, "rev-parse", f"refs/tags/{tag}") for tag in tags}
+    listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted).splitlines()]
+    there = {name: commit for commit, name in listed}
+    references = [f"+{commit}:{name}" for name, commit in wanted.items() if there.get(name) != commit]
+    if not references:
         return False
-    references = [f"+{commit}:refs/heads/{BRANCH}", *(f"+refs/tags/{tag}:refs/tags/{tag}" for tag in tags)]
     git(folder, "push", "-q", url, *references)
     return True
 
