@@ -137,7 +137,7 @@ def test_a_killed_service_is_shown_and_mended(account: dict[str, Any], command: 
 
 
 def command_says_running(command: CommandLine, name: str) -> bool:
-    """Whether `status` shows the service as running; ZooKeeper's end takes others' health along, so any code will do."""
+    """Whether the service runs, as `status` finds it."""
     state = State(command.state_dir)
     return any(health.name == name and health.running for health in Sandbox(state, Progress(quiet=True)).status())
 

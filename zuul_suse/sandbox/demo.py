@@ -118,11 +118,12 @@ def await_image(sandbox: Sandbox) -> None:
     name = state.choices.image
     if nodepool.image_ready(state):
         return
-    failures = nodepool.failed_builds(state)
+    builder_log = sandbox.supervision.log("nodepool-builder")
+    failures = nodepool.failed_builds(builder_log, name)
     with sandbox.progress.step(f"nodepool-builder makes and uploads the node image {name}"):
         end = time.monotonic() + IMAGE_SECONDS
         while not nodepool.image_ready(state):
-            if nodepool.failed_builds(state) > failures:
+            if nodepool.failed_builds(builder_log, name) > failures:
                 raise SandboxError(f"the image {name} could not be built (log: {nodepool.build_log(state)})")
             if time.monotonic() > end:
                 raise SandboxError(

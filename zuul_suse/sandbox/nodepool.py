@@ -132,9 +132,12 @@ def build_log(state: State) -> Path | None:
     return logs[-1] if logs else None
 
 
-def failed_builds(state: State) -> int:
-    """How often a build of the image ended in failure since the sandbox was made."""
-    return sum(row["state"] == "failed" for row in _list(state, "dib-image-list"))
+def failed_builds(builder_log: Path, image: str | None) -> int:
+    """How often the builder said that a build of the image failed; Nodepool's own list forgets failures soon."""
+    if not builder_log.exists():
+        return 0
+    with open(builder_log, errors="replace") as log:
+        return sum(f"DIB failed creating {image}" in line for line in log)
 
 
 def forget_lost_nodes(state: State) -> list[str]:
