@@ -76,7 +76,9 @@ def push(state: State, folder: Path, revision: str, project: str, *tags: str) ->
     references = [f"+{commit}:{name}" for name, commit in wanted.items() if there.get(name) != commit]
     if not references:
         return False
-    git(folder, "push", "-q", url, *references)
+    # The branch first: Gerrit takes a tag of a commit that it has.
+    for reference in references:
+        git(folder, "push", "-q", url, reference)
     return True
 
 
