@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from zuul_suse.sandbox.state import State
 PROJECT = "zuul-suse"
 PROFILE = "zuul-suse-node"
 POOL = "zuul-suse"
+DELETE_ATTEMPTS = 5
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -129,8 +131,15 @@ def shut_down(state: State) -> None:
 
     The daemon must run: a supervisor's signal would leave bridge and DHCP server behind.
     """
-    for instance in instances(state):
-        _client(state, "delete", "--force", instance, "--project", PROJECT)
+    for attempt in range(DELETE_ATTEMPTS):
+        for instance in instances(state):
+            try:
+                _client(state, "delete", "--force", instance, "--project", PROJECT)
+            except SandboxError:
+                # Nodepool's own delete of it may still be under way, and ends it as well.
+                if attempt == DELETE_ATTEMPTS - 1:
+                    raise
+                time.sleep(1)
     _run(state, list(program().terminator))
     if state.choices.forwarding_was_off and not _other_bridges(state):
         FORWARDING.write_text("0\n")

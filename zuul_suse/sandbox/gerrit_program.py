@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError
-from zuul_suse.sandbox.state import cache_folder
+from zuul_suse.sandbox.state import cache_folder, cache_lock
 
 # Newest first: release, the oldest Java that its class files load on, and the Bouncy Castle that it was built with.
 # The releases are those of which war or parts were found and tried.
@@ -67,8 +67,15 @@ def obtain() -> GerritProgram:
     for version, _, _ in fitting:
         if program := _cached(folder / version, version):
             return program
+    with cache_lock():
+        return _fetch(folder, fitting, major)
+
+
+def _fetch(folder: Path, fitting: Sequence[tuple[str, int, str]], major: int) -> GerritProgram:
     reasons = []
     for version, _, bouncy_castle in fitting:
+        if program := _cached(folder / version, version):
+            return program
         for fetch in (_fetch_war, _fetch_parts):
             try:
                 fetch(folder / version, version, bouncy_castle)

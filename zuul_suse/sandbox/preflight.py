@@ -38,7 +38,9 @@ def check(root: Path, free_gib: float = FREE_GIB) -> None:
     if os.geteuid() != 0:
         raise SandboxError("the sandbox makes containers and bridges, so it needs root: run it with sudo")
     if len(str(root)) > MAX_ROOT_LENGTH:
-        raise SandboxError(f"--state-dir {root}: longer than {MAX_ROOT_LENGTH} characters, too long for a Unix socket")
+        raise SandboxError(
+            f"--state-dir {root}: longer than {MAX_ROOT_LENGTH} characters, too long for the Unix sockets below it"
+        )
     missing = [f"{command} (package {package})" for command, package in COMMANDS.items() if not shutil.which(command)]
     missing += [f"{jar} (package zookeeper)" for jar in zookeeper.missing_jars()]
     if missing:

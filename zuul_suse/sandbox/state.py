@@ -34,8 +34,10 @@ PORTS = (
 )
 """Every port of a sandbox, by the name that `--port NAME=NUMBER` takes."""
 
-# LXD's socket lies below the state folder, and the kernel takes socket paths of 107 characters at most.
-MAX_ROOT_LENGTH = 107 - len("/datacenter/unix.socket")
+# Where the executor's builds lie, below the state folder; one letter, because the longest socket path is below it: that
+# of Ansible's ssh connections, to which ssh adds 17 characters. The kernel takes socket paths of 107 at most.
+BUILDS = "b"
+MAX_ROOT_LENGTH = 107 - len(f"/{BUILDS}/{32 * 'x'}/.ansible/cp/{10 * 'x'}{17 * 'x'}")
 
 
 @dataclass
@@ -159,6 +161,14 @@ def cache_folder() -> Path:
     folder = Path(base) / "zuul-suse"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def cache_lock() -> Iterator[None]:
+    """Wait until no other command fills the cache: two sandboxes may be started at once."""
+    with open(cache_folder() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_free(port: int) -> bool:

@@ -29,6 +29,7 @@ from zuul_suse.sandbox.templates import render
 MARK = "ZUUL_SUSE_SANDBOX"
 RUNNING = 20  # supervisor's process states, supervisord.org/subprocess.html
 STARTING = 10
+NOT_YET_STOPPED = (STARTING, RUNNING, 40)
 
 
 class Supervision:
@@ -100,13 +101,11 @@ class Supervision:
             self._call("startProcess", name, False)
 
     def stop(self, names: Iterable[str]) -> None:
-        """Stop services side by side: one after another takes Zuul half a minute."""
+        """Stop services side by side, for one after another takes Zuul half a minute, and wait for their ends."""
         names = [name for name in names if self.pids().get(name) is not None]
         for name in names:
             self._call("stopProcess", name, False)
-        while any(self.pids().get(name) is not None for name in names) and self.alive():
-            if all(self._state_of(name) not in (STARTING, RUNNING, 40) for name in names):
-                break
+        while any(int(self._call("getProcessInfo", name)["state"]) in NOT_YET_STOPPED for name in names):
             time.sleep(0.2)
 
     def stop_all(self) -> None:
@@ -125,9 +124,6 @@ class Supervision:
 
     def log(self, name: str) -> Path:
         return self._state.root / "logs" / f"{name}.log"
-
-    def _state_of(self, name: str) -> int:
-        return int(self._call("getProcessInfo", name)["state"])
 
     def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  XML-RPC has no types
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")

@@ -17,7 +17,7 @@ from zuul_suse.sandbox import SandboxError
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
 from zuul_suse.sandbox.service import Service, answers
-from zuul_suse.sandbox.state import State, cache_folder
+from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
 from zuul_suse.sandbox.supervision import listens
 from zuul_suse.sandbox.templates import render
 
@@ -80,6 +80,7 @@ def configure(state: State, files: Certificates) -> None:
         "zuul.conf.j2",
         state.path("etc", "zuul.conf"),
         root=state.root,
+        builds=state.root / BUILDS,
         port=state.port,
         tls=files,
         keystore_password=state.password("zuul-keystore"),
@@ -96,8 +97,9 @@ def configure(state: State, files: Certificates) -> None:
         gerrit_password=state.password("gerrit-ci"),
         auth_secret=state.password("zuul-auth"),
     )
-    for name in ("git", "executor", "builds", "run"):
+    for name in ("git", "executor", "run"):
         state.folder("zuul", name)
+    state.folder(BUILDS)
 
 
 def tenant_file(state: State) -> Path:
@@ -210,11 +212,16 @@ def ensure_ansible() -> None:
     :raises SandboxError: pip or venv failed; the last line is told, and nothing half-made is left.
     """
     root = ansible_root()
-    wanted = "\n".join([*ANSIBLE_PACKAGES, PRELOAD])
-    mark = root / "complete"
-    if mark.exists() and mark.read_text() == wanted:
-        return
-    mark.unlink(missing_ok=True)
+    with cache_lock():
+        wanted = "\n".join([*ANSIBLE_PACKAGES, PRELOAD])
+        mark = root / "complete"
+        if not mark.exists() or mark.read_text() != wanted:
+            mark.unlink(missing_ok=True)
+            _install_ansible(root)
+            mark.write_text(wanted)
+
+
+def _install_ansible(root: Path) -> None:
     main = root / ANSIBLE_VERSIONS[0]
     pip = [str(main / "bin" / "pip"), "install", "-q", "--no-compile", *ANSIBLE_PACKAGES]
     for command in ([SYSTEM_PYTHON, "-m", "venv", "--clear", str(main)], pip):
@@ -228,7 +235,6 @@ def ensure_ansible() -> None:
         link = root / name
         link.unlink(missing_ok=True)
         link.symlink_to(main)
-    mark.write_text(wanted)
 
 
 def _command(name: str) -> str:
