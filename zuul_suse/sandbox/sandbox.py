@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zuul_suse.sandbox import (
+    SandboxError,
     datacenter,
     gerrit,
     mirror,
@@ -86,15 +87,18 @@ class Sandbox:
             with self.progress.step("datacenter: project, profile, bridge"):
                 datacenter.seed(self.state)
             with self.progress.step("seeding repositories"):
-                repositories.seed_config_project(self.state)
-                repositories.seed_this_project(self.state, wishes.source)
+                pushed = repositories.seed_config_project(self.state)
+                pushed = repositories.seed_this_project(self.state, wishes.source) or pushed
             self.state.choices.tenant.setdefault(repositories.THIS_PROJECT, None)
-            zuul.write_tenant(self.state)
+            stale = zuul.write_tenant(self.state) or pushed
             self.state.save()
             with self.progress.step("Ansible for the executor (once per user)"):
                 ansible.result()
         nodepool.validate(self.state)
         self._start(second)
+        if stale:
+            with self.progress.step("Zuul reads its configuration"):
+                zuul.reconfigure(self.state)
         if lost := nodepool.forget_lost_nodes(self.state):
             self.progress.say(f"gave back {len(lost)} nodes whose servers are gone")
 
@@ -117,8 +121,11 @@ class Sandbox:
             if zuul.write_tenant(self.state) or changed:
                 with self.progress.step("Zuul takes the projects into the tenant"):
                     zuul.reconfigure(self.state)
-                    job = seed.demonstration.job
-                    wait_until(lambda: zuul.knows_job(self.state, job), f"Zuul's job {job}", 300, lambda: None)
+            if not zuul.knows_job(self.state, seed.demonstration.job):
+                raise SandboxError(
+                    f"Zuul does not take the job {seed.demonstration.job}; its reasons stand in"
+                    f" {zuul.url(self.state)}/t/{zuul.TENANT}/config-errors"
+                )
 
     def down(self, *, purge: bool = False) -> None:
         """Stop everything, empty the datacenter, and remove the bridge; with `purge` the state folder too."""

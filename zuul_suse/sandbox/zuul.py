@@ -16,7 +16,7 @@ import yaml
 from zuul_suse.sandbox import SandboxError
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
-from zuul_suse.sandbox.service import Service, answers
+from zuul_suse.sandbox.service import Service, answers, wait_until
 from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
 from zuul_suse.sandbox.supervision import listens
 from zuul_suse.sandbox.templates import render
@@ -121,11 +121,24 @@ def write_tenant(state: State) -> bool:
 
 
 def reconfigure(state: State) -> None:
-    """Let a running scheduler read the tenant file again."""
-    command = [_command("zuul-scheduler"), "-c", str(state.root / "etc" / "zuul.conf"), "smart-reconfigure"]
+    """Let the running scheduler read the tenant file and every branch again, and wait until it has.
+
+    Zuul's Gerrit driver reads a branch's configuration again when a change merges, not when somebody pushes to it.
+    """
+    before = _last_reconfigured(state)
+    command = [_command("zuul-scheduler"), "-c", str(state.root / "etc" / "zuul.conf"), "full-reconfigure"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SandboxError(f"zuul-scheduler smart-reconfigure: {(done.stderr or done.stdout).strip()[-300:]}")
+        raise SandboxError(f"zuul-scheduler full-reconfigure: {(done.stderr or done.stdout).strip()[-300:]}")
+    wait_until(lambda: _last_reconfigured(state) > before, "Zuul's reconfiguration", 300, lambda: None)
+
+
+def _last_reconfigured(state: State) -> int:
+    """When the tenant was read last, in milliseconds; 0 where Zuul does not answer."""
+    try:
+        return int(requests.get(f"{url(state)}/api/tenant/{TENANT}/status", timeout=10).json()["last_reconfigured"])
+    except (requests.RequestException, ValueError, KeyError):
+        return 0
 
 
 def knows_job(state: State, job: str) -> bool:
