@@ -21,6 +21,7 @@ pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
 from zuul import model
 from zuul.configloader import ParseContext, TenantParser
 from zuul.driver.gerrit.gerritreporter import GerritReporter
+from zuul.driver.timer.crontrigger import ZuulCronTrigger
 from zuul.lib.ansible import AnsibleManager
 from zuul.lib.connections import ConnectionRegistry
 
@@ -101,6 +102,15 @@ def test_a_broken_configuration_is_noticed(root: Path) -> None:
         pytest.raises(AssertionError, match="no-such-key"),
     ):
         load(root, "zuul.d")
+
+
+def test_the_night_is_a_time_that_zuul_knows(layout: Any) -> None:  # noqa: ANN401
+    """Zuul reads it only when a scheduler runs, and then only logs a fault: five fields of cron, a second, a jitter."""
+    (event,) = layout.pipeline_managers["periodic"].pipeline.event_filters
+    (spec,) = event.timespecs
+    minute, hour, day, month, weekday, second, jitter = spec.split()
+    cron = {"minute": minute, "hour": hour, "day": day, "month": month, "day_of_week": weekday, "second": second}
+    assert ZuulCronTrigger(jitter=int(jitter), **cron)
 
 
 def test_no_start_and_no_merge_conflict_comment(layout: Any) -> None:  # noqa: ANN401

@@ -136,10 +136,12 @@ def main():
         argument_spec={"log_root": {"type": "path", "required": True}, "job": {"type": "str", "required": True}},
         supports_check_mode=True,
     )
+    log_root, job = module.params["log_root"], module.params["job"]
     try:
-        sentences = summarise(module.params["log_root"], module.params["job"])
-    except OSError as error:
-        module.fail_json(msg=f"log_root: {error}")
+        sentences = summarise(log_root, job)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The logs are saved after this: better a build without a summary than one without logs.
+        sentences = [brief(f"{job}: what Zuul wrote can't be read: {error!r}")]
     module.exit_json(changed=False, sentences=sentences)
 
 
