@@ -85,6 +85,26 @@ def seed_for(job: str) -> Seed:
     raise SandboxError(f'--job: no demonstration of "{job}" (has {names})')
 
 
+def check(seed: Seed, mirror: str | None) -> None:
+    """Look whether the mirror can be reached at all, before anything is started for it.
+
+    :raises SandboxError: with where it was looked for.
+    """
+    base = mirror or seed.hosting
+    for project in seed.projects:
+        url = location(base, project.name)
+        if "://" not in base:
+            continue
+        try:
+            git(Path("/"), "ls-remote", "--heads", url, seed.branch, seconds=60)
+        except SandboxError as fault:
+            raise SandboxError(
+                f"{base}: neither reached nor has it {project.name};"
+                f" give a folder or URL with clones by --git-mirror ({fault})"
+            ) from fault
+        return
+
+
 def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> None:
     """Push every project of a seed into the sandbox's Gerrit; what stands there already is left alone.
 

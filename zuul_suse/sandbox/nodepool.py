@@ -25,6 +25,7 @@ PROVIDER = "sandbox"
 STANDIN = "standin-debian"
 OPENSUSE = ("opensuse-leap-16.0", "opensuse-leap-15.6", "opensuse-tumbleweed")
 IMAGES = (*OPENSUSE, STANDIN)
+MIRROR_VARIABLES = {"main": "ZUUL_SUSE_DEBIAN_MIRROR", "security": "ZUUL_SUSE_DEBIAN_SECURITY_MIRROR"}
 # Where dib's openSUSE elements get packages from, unless the operator names a mirror.
 OPENSUSE_MIRROR = "https://download.opensuse.org"
 
@@ -68,7 +69,7 @@ def configure(state: State, files: Certificates) -> None:
         elements=elements(),
         images=state.folder("nodepool", "images"),
         nodes_key=nodes_key(state).with_suffix(".pub").read_text().strip(),
-        mirrors=debian_mirrors(),
+        mirrors=debian_mirrors() if chosen == STANDIN else {},
         opensuse_mirror=opensuse_mirror(),
     )
     for name in ("log", "run", "tmp"):
@@ -157,15 +158,31 @@ def _server_of(node: dict[str, Any]) -> set[str]:
 
 
 def debian_mirrors() -> dict[str, str]:
-    """Where this machine gets Debian from: `main` and `security`; empty on another system."""
-    command = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(REPO_URI)", "Created-By: Packages"]
+    """Where the stand-in's packages come from, as `main` and `security`.
+
+    ZUUL_SUSE_DEBIAN_MIRROR and ZUUL_SUSE_DEBIAN_SECURITY_MIRROR name them; a Debian machine uses its own otherwise.
+
+    :raises SandboxError: nobody named one.
+    """
+    found = _apt_sources()
+    for name, variable in MIRROR_VARIABLES.items():
+        if mirror := os.environ.get(variable):
+            found[name] = mirror
+        if name not in found:
+            raise SandboxError(f"{STANDIN}: no mirror of Debian known; set {variable}, or choose another --image")
+    return found
+
+
+def _apt_sources() -> dict[str, str]:
+    """This machine's own mirrors; empty where there is no apt."""
+    command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return {}
     found: dict[str, str] = {}
     for line in done.stdout.splitlines():
-        _, release, uri = line.split(" ", 2)
+        release, uri = line.split(" ", 1)
         found.setdefault("security" if "security" in release else "main", uri.rstrip("/"))
     return found
 

@@ -30,19 +30,30 @@ IDENTITY = {
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
 
 
-def git(folder: Path, *words: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
+def git(
+    folder: Path,
+    *words: str,
+    text: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> str:
     """Run git in a folder and return what it prints.
 
-    :raises SandboxError: with git's last line, less passwords in URLs.
+    :param seconds: how long it may take; None for as long as it likes.
+    :raises SandboxError: with git's own reason, less passwords in URLs.
     """
-    done = subprocess.run(
-        ["git", "-C", str(folder), *words],
-        input=text,
-        env={**os.environ, **QUIET, **IDENTITY, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            input=text or "",
+            env={**os.environ, **QUIET, **IDENTITY, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise SandboxError(f"git {words[0]}: no answer in {seconds:.0f} s") from fault
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", " ! "))]
         reason = re.sub(r"//[^/@\s]+@", "//", (told or done.stderr.splitlines() or ["failed"])[0])

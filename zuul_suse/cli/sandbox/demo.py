@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import zuul
+from zuul_suse.sandbox import mirror, zuul
 from zuul_suse.sandbox.demo import Build, Run, show, show_job, show_without_review
-from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.sandbox import Sandbox, Wishes
 from zuul_suse.sandbox.state import State
@@ -45,7 +44,7 @@ def demo(
     if git_mirror and not job:
         raise click.UsageError("--git-mirror goes with --job")
     if job:
-        seed_for(job)
+        mirror.check(mirror.seed_for(job), git_mirror)
     sandbox = Sandbox(State(state_dir), Progress())
     sandbox.up(Wishes(source, image=image, gerrit_required=options.in_ci() or bool(job)))
     if sandbox.state.choices.review == "git":
