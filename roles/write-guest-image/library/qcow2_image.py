@@ -8,6 +8,7 @@ one refcount table, one refcount block, one L1 table without entries; every gues
 """
 
 import os
+import pathlib
 import struct
 
 from ansible.module_utils.basic import AnsibleModule
@@ -44,7 +45,7 @@ def main():
         module.fail_json(msg=f"size_mib: {size_mib} is out of range (1 to {MOST_MIB})")
     wanted = image(size_mib)
     try:
-        changed = not os.path.isfile(path) or open(path, "rb").read() != wanted
+        changed = not os.path.isfile(path) or pathlib.Path(path).read_bytes() != wanted
         if changed and not module.check_mode:
             with open(path, "wb") as file:
                 file.write(wanted)
