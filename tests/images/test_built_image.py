@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from zuul_suse.sandbox.nodepool import debian_mirrors
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 zuul-suse-test"
 
 pytestmark = pytest.mark.e2e
@@ -35,11 +37,14 @@ def build(elements: Path, image: dict[str, Any], folder: Path) -> Path:
     """By the image's own command and elements; the log is told when it fails."""
     (folder / "tmp").mkdir()
     program = Path(sys.executable).parent
+    mirrors = debian_mirrors()
     environment = os.environ | {
         "PATH": f"{program}:{os.environ['PATH']}",
         "ELEMENTS_PATH": str(elements),
         "DIB_RELEASE": str(image.get("release", "")),
         "DIB_IMAGE_CACHE": str(folder / "cache"),
+        "DIB_DISTRIBUTION_MIRROR": mirrors["main"],
+        "DIB_DEBIAN_SECURITY_MIRROR": mirrors["security"],
         "TMPDIR": str(folder / "tmp"),
         "ZUUL_SSH_PUBLIC_KEY": KEY,
     }

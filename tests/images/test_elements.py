@@ -150,15 +150,20 @@ def test_an_unknown_release_is_refused_with_the_known_ones(elements: Path) -> No
     assert run.stderr == 'opensuse-container: DIB_RELEASE: "42.3" is not known (16.0, 15.6, tumbleweed)\n'
 
 
-def test_an_empty_release_means_bookworm(elements: Path) -> None:
-    """nodepool-builder exports DIB_RELEASE empty where a diskimage has none."""
+def debian_environment(elements: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     file = elements / "debian-container" / "environment.d" / "10-set-debian-release.bash"
     script = 'source "$1" && echo "$DIB_RELEASE $DIB_DEBIAN_SECURITY_MIRROR"'
-    run = subprocess.run(
-        ["bash", "-euc", script, "bash", file],
-        env={"DIB_RELEASE": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout == "bookworm http://deb.debian.org/debian-security\n"
+    command = ["bash", "-euc", script, "bash", str(file)]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+
+def test_an_empty_release_means_bookworm(elements: Path) -> None:
+    """nodepool-builder exports DIB_RELEASE empty where a diskimage has none."""
+    mirrors = {"DIB_DISTRIBUTION_MIRROR": "http://mirror", "DIB_DEBIAN_SECURITY_MIRROR": "http://security"}
+    assert debian_environment(elements, DIB_RELEASE="", **mirrors).stdout == "bookworm http://security\n"
+
+
+def test_a_mirror_that_nobody_named_ends_the_build(elements: Path) -> None:
+    done = debian_environment(elements, DIB_DISTRIBUTION_MIRROR="http://mirror")
+    assert done.returncode != 0
+    assert "DIB_DEBIAN_SECURITY_MIRROR: debian-container: name a mirror of Debian's in it" in done.stderr

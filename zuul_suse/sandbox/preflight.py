@@ -24,7 +24,6 @@ COMMANDS = {
     "mmdebstrap": "mmdebstrap",
     "debootstrap": "debootstrap",
     "kpartx": "kpartx",
-    "qemu-img": "qemu-utils",
     "sudo": "sudo",
 }
 FREE_GIB = 12  # an image, its copy in the datacenter, three nodes and their logs

@@ -4,8 +4,10 @@ export DISTRO_NAME=debian
 # nodepool-builder exports an empty DIB_RELEASE when a diskimage has no `release:`.
 export DIB_RELEASE=${DIB_RELEASE:-bookworm}
 export DIB_INIT_SYSTEM=systemd
-export DIB_DISTRIBUTION_MIRROR=${DIB_DISTRIBUTION_MIRROR:-http://deb.debian.org/debian}
-export DIB_DEBIAN_SECURITY_MIRROR=${DIB_DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+_zuul_suse_wanted="debian-container: name a mirror of Debian's in it"
+export DIB_DISTRIBUTION_MIRROR=${DIB_DISTRIBUTION_MIRROR:?$_zuul_suse_wanted}
+export DIB_DEBIAN_SECURITY_MIRROR=${DIB_DEBIAN_SECURITY_MIRROR:?$_zuul_suse_wanted}
+unset _zuul_suse_wanted
 export DIB_DEBIAN_COMPONENTS=${DIB_DEBIAN_COMPONENTS:-main}
 
 # As Debian's slim images: no manuals, no documentation but licences, no translations. A quarter of the image.
