@@ -68,3 +68,4 @@ def test_built_image_is_uploaded_and_a_node_is_made_of_it(nodepool: Installation
     assert node.username == "root"
     assert node.image_id.endswith(f"/images/{upload.id}")
     nodepool.give_back([node])
+    wait_for("the node is gone", lambda: not nodepool.nodes(), 30)

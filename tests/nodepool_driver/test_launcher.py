@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from nodepool.zk import zookeeper as zk
 
 from .conftest import Installation, wait_for
@@ -31,6 +33,9 @@ class Twin:
 
     def add(self, server_id: str, **metadata: str) -> None:
         (self.folder / "servers" / f"{server_id}.json").write_text(json.dumps({"metadata": metadata}))
+
+    def remove(self, server_id: str) -> None:
+        (self.folder / "servers" / f"{server_id}.json").unlink()
 
     def fault(self, fault: str) -> None:
         (self.folder / "fault").write_text(fault)
@@ -146,11 +151,39 @@ def test_launch_moves_to_the_other_datacenter(
 def test_request_that_fits_nowhere_fails_at_once(nodepool: Installation) -> None:
     request = nodepool.request("huge")
     wait_for("the request fails", lambda: nodepool.zk.getNodeRequest(request.id).state == zk.FAILED, 15)
+    assert "needs 1 servers, 100000 cores, 4096 MiB; the limits are nbg: 60 servers, 1000 cores" in nodepool.log
+
+
+def test_request_that_fits_nowhere_now_waits_for_room(
+    asked: Callable[..., list[Any]], nodepool: Installation, twins: dict[str, Twin]
+) -> None:
+    ballast = [(twins["nbg"], f"ballast-{n}") for n in range(60)] + [(twins["prg"], f"ballast-{n}") for n in range(6)]
+    for twin, name in ballast:
+        twin.add(name)
+    read = len(nodepool.log)
+    time.sleep(12)  # the slowest poll
+    request = nodepool.request("asked")
+    wait_for("it waits", lambda: "No datacenter has room now" in nodepool.log[read:], 15)
+    for twin, name in ballast:
+        twin.remove(name)
+    nodepool.give_back(nodepool.fulfilled(request, 40))
 
 
 def test_leaked_server_is_removed_and_a_foreign_one_is_not(nodepool: Installation, twins: dict[str, Twin]) -> None:
     wait_for("the leaked server is gone", lambda: LEAK not in twins["nbg"].servers(), 100, pause=1)
     assert FOREIGN in twins["nbg"].servers()
+
+
+def test_changed_configuration_takes_the_place_of_the_old_one(
+    asked: Callable[..., list[Any]], nodepool: Installation
+) -> None:
+    config = yaml.safe_load(nodepool.config_file.read_text())
+    config["providers"][0]["pools"][0]["labels"][1]["ram"] = 8192
+    nodepool.config_file.write_text(yaml.safe_dump(config))
+    read = len(nodepool.log)
+    wait_for("the old provider has stopped", lambda: "StateMachineProvider.suse: Stopped" in nodepool.log[read:], 30)
+    (node,) = asked("asked")
+    assert node.resources["ram"] == 8192
 
 
 def test_launcher_wrote_no_traceback(nodepool: Installation) -> None:

@@ -60,6 +60,9 @@ class Quota:
     def __sub__(self, other: Quota) -> Quota:
         return Quota(self.instances - other.instances, self.cores - other.cores, self.ram - other.ram)
 
+    def __str__(self) -> str:
+        return f"{self.instances:.0f} servers, {self.cores:.0f} cores, {self.ram:.0f} MiB"
+
     def covers(self, need: Quota) -> bool:
         """Whether `need` fits into this amount."""
         return self.instances >= need.instances and self.cores >= need.cores and self.ram >= need.ram

@@ -55,6 +55,7 @@ OPTIONS = (
     Option("timeout", int, "seconds until a request or a background operation counts as failed", default=120),
 )
 
+UPLOAD_TIMEOUT = 3600.0  # a gigabyte to a slow disk far away
 _FULL = re.compile(r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE)
 _WRONG = re.compile(r"unknown configuration key|invalid ", re.IGNORECASE)
 _STATES = {"Running": ServerState.ACTIVE, "Error": ServerState.FAILED, "Stopping": ServerState.DELETING}
@@ -121,10 +122,11 @@ class IncusDatacenter:
             raise WrongConfiguration(f"{self.name}: {self._url} does not trust the certificate {self._cert}")
         return client
 
-    def _finish(self, client: Any, response: Any) -> dict[str, Any]:
+    def _finish(self, client: Any, response: Any, seconds: float | None = None) -> dict[str, Any]:
         """Wait for a background operation; returns its metadata."""
+        seconds = seconds or self._timeout
         operation = response.json()["operation"].rsplit("/", 1)[-1].split("?")[0]
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + seconds
         while True:
             wait = client.api.operations[operation].wait.get(params={"timeout": 10}).json()["metadata"]
             if wait["status_code"] == 200:
@@ -132,7 +134,7 @@ class IncusDatacenter:
             if wait["status_code"] >= 400:
                 raise self._failure(wait.get("err") or wait["status"])
             if time.monotonic() > deadline:
-                raise TryElsewhere(f"{self.name}: {wait['description']} took more than {self._timeout} s")
+                raise TryElsewhere(f"{self.name}: {wait['description']} took more than {seconds} s")
 
     def _failure(self, error: str) -> DatacenterError:
         """The house's word for a background operation that failed; Incus gives no code, only text."""
@@ -219,10 +221,9 @@ class IncusDatacenter:
                     "rootfs": ("rootfs.tar", root, "application/octet-stream"),
                 }
             )
-            response = client.api.images.post(
-                data=parts, headers={"Content-Type": parts.content_type}, timeout=(60, 3600)
-            )
-            return str(self._finish(client, response)["fingerprint"])
+            kind = {"Content-Type": parts.content_type}
+            response = client.api.images.post(data=parts, headers=kind, timeout=(60, UPLOAD_TIMEOUT))
+            return str(self._finish(client, response, UPLOAD_TIMEOUT)["fingerprint"])
 
     def list_images(self) -> Sequence[Image]:
         with self._client() as client:

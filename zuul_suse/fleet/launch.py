@@ -173,15 +173,9 @@ class CreateMachine:
 
     @staticmethod
     def _give_to_reaper(member: Member, call: Future[str], tag: str) -> None:
-        """An answer that comes too late names the server; without one its tag does."""
+        """A call that is not answered in time may still make a server; its tag will tell."""
         member.reaper.watch_for(tag)
         call.cancel()
-
-        def late(done: Future[str]) -> None:
-            if not done.cancelled() and done.exception() is None:
-                member.reaper.abandon(done.result())
-
-        call.add_done_callback(late)
 
     def _boot(self, member: Member) -> Server | None:
         snapshot = member.poller.snapshot

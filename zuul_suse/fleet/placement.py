@@ -47,8 +47,7 @@ def refusal(candidate: Candidate, need: Quota) -> str | None:
     if candidate.rests:
         return "said that it is full"
     if not candidate.free.covers(need):
-        free = candidate.free
-        return f"free: {free.instances:g} servers, {free.cores:g} cores, {free.ram:g} MiB"
+        return f"free: {candidate.free}"
     return None
 
 

@@ -109,6 +109,8 @@ class Poller:
         self._report(self.snapshot)
 
     def _report(self, snapshot: Snapshot | None) -> None:
+        if self._stopping:
+            return  # worker threads may have ended already
         try:
             self._on_poll(snapshot)
         except Exception:

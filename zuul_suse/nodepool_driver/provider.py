@@ -54,7 +54,12 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         """Whether the request could fit at all; an outage is no reason to refuse it for ever."""
         if not super().hasProviderQuota(node_types):
             return False
-        return self._fleet.fits_when_empty(self._need(node_types))
+        need = self._need(node_types)
+        fits = self._fleet.fits_when_empty(need)
+        if not fits:
+            limits = "; ".join(f"{member.name}: {member.limits}" for member in self._fleet.members.values())
+            self.log.warning("No datacenter is big enough: the request needs %s; the limits are %s", need, limits)
+        return fits
 
     def hasRemainingQuota(self, ntype: str) -> bool:
         """Whether it fits now. The first time this chooses a datacenter for all that is missing."""

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reaper deletes, what it leaves alone, and when it forgets."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+
+import pytest
+
+from zuul_suse.datacenter import Server, ServerState, TryElsewhere
+from zuul_suse.fleet.poller import Snapshot
+from zuul_suse.fleet.reaper import LAUNCH_TAG, Reaper
+
+from .clock import Clock
+
+
+class Grave:
+    """A reaper with a datacenter in which `servers` are."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.reaper = Reaper(logging.getLogger("reaper"), self.delete, clock=self.clock)
+        self.servers: dict[str, str] = {}
+        self.calls: list[tuple[str, Future[None]]] = []
+
+    def delete(self, server_id: str) -> Future[None]:
+        self.calls.append((server_id, Future()))
+        return self.calls[-1][1]
+
+    def sweep(self, asked_at: float | None = None) -> None:
+        listed = {
+            key: Server(key, key, ServerState.ACTIVE, metadata={LAUNCH_TAG: tag}) for key, tag in self.servers.items()
+        }
+        self.clock.now += 1
+        self.reaper.sweep(Snapshot(1, self.clock.now if asked_at is None else asked_at, listed))
+
+    @property
+    def deleted(self) -> list[str]:
+        return [server_id for server_id, _ in self.calls]
+
+
+@pytest.fixture
+def grave() -> Grave:
+    return Grave()
+
+
+def test_only_what_was_handed_over_is_deleted(grave: Grave) -> None:
+    grave.servers = {"a": "1", "b": "2", "c": "3"}
+    grave.reaper.abandon("a")
+    grave.reaper.watch_for("3")
+    grave.sweep()
+    assert sorted(grave.deleted) == ["a", "c"]
+
+
+def test_deletion_under_way_is_not_repeated_and_a_failed_one_is(grave: Grave, caplog: pytest.LogCaptureFixture) -> None:
+    grave.servers = {"a": "1"}
+    grave.reaper.abandon("a")
+    grave.sweep()
+    grave.sweep()
+    assert grave.deleted == ["a"]
+    grave.calls[0][1].set_exception(TryElsewhere("nbg: timed out"))
+    assert "Can't delete a, will try again: nbg: timed out" in caplog.text
+    grave.sweep()
+    assert grave.deleted == ["a", "a"]
+
+
+def test_server_that_an_older_list_lacks_is_not_forgotten(grave: Grave) -> None:
+    asked_at = grave.clock.now - 1
+    grave.reaper.abandon("a")
+    grave.sweep(asked_at)
+    grave.servers = {"a": "1"}
+    grave.sweep()
+    assert grave.deleted == ["a"]
+
+
+def test_server_that_is_gone_is_forgotten(grave: Grave) -> None:
+    grave.reaper.abandon("a")
+    assert grave.reaper.busy
+    grave.sweep()
+    assert not grave.reaper.busy
+
+
+def test_late_server_is_found_by_its_tag_for_ten_minutes(grave: Grave) -> None:
+    grave.reaper.watch_for("1")
+    grave.clock.now += 590
+    grave.sweep()
+    grave.servers = {"late": "1"}
+    grave.sweep()
+    assert grave.deleted == ["late"]
+
+
+def test_tag_is_forgotten_only_after_a_list_that_was_late_enough(grave: Grave) -> None:
+    grave.reaper.watch_for("1")
+    grave.clock.now += 5000  # the datacenter was down all the while
+    grave.servers = {"late": "1"}
+    grave.sweep()
+    assert grave.deleted == ["late"]
