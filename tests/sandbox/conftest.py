@@ -51,11 +51,18 @@ class CommandLine:
 
 @pytest.fixture(scope="module")
 def short_folder() -> Iterator[Path]:
-    """A folder with a short name: a Unix socket lies in it. What a failed test leaves is ended here."""
+    """A folder with a short name: a Unix socket lies in it. What a failed test leaves is ended here.
+
+    ZUUL_SUSE_TEST_FOLDER names one to use and to keep, for whoever writes these tests.
+    """
+    if kept := os.environ.get("ZUUL_SUSE_TEST_FOLDER"):
+        yield Path(kept)
+        return
     folder = Path(tempfile.mkdtemp(prefix="zse-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
         yield folder
     finally:
-        CommandLine(folder / "s")("down", "--purge")
+        for state_dir in folder.glob("*/sandbox.json"):
+            CommandLine(state_dir.parent)("down", "--purge")
         shutil.rmtree(folder, ignore_errors=True)

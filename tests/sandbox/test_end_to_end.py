@@ -33,6 +33,7 @@ pytestmark = pytest.mark.e2e
 COMMENT = re.compile(
     r"""Patch\ Set\ 1:(\ Verified[+-]1)?\n
     \n
+    (\(\d+\ comments?\)\n\n)?
     Build\ (?P<word>succeeded|failed)\ \(check\ pipeline\)\.\n
     http://127\.0\.0\.1:\d+/t/zuul-suse/buildset/[0-9a-f]{32}\n
     \n

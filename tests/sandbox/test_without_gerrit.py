@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where no Gerrit can be had, the demonstration goes on with plain git and still ends with a job on a node."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import requests
+
+from zuul_suse.sandbox.state import cache_folder
+from zuul_suse.sandbox.supervision import marked_processes
+
+from .conftest import CommandLine
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def command(short_folder: Path) -> CommandLine:
+    """Maven is broken and nothing of Gerrit is in the cache; Ansible is, to save a minute."""
+    mvn = short_folder / "bin" / "mvn"
+    mvn.parent.mkdir(parents=True, exist_ok=True)
+    mvn.write_text("#!/bin/sh\necho '[ERROR] Could not transfer artifact: network closed -> [Help 1]'\nexit 1\n")
+    mvn.chmod(0o755)
+    cache = short_folder / "cache" / "zuul-suse"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (cache / "ansible").exists():
+        (cache / "ansible").symlink_to(cache_folder() / "ansible")
+    environment = {"PATH": f"{mvn.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(cache.parent), "CI": ""}
+    return CommandLine(short_folder / "g", environment)
+
+
+def test_a_push_is_followed_by_jobs_on_nodes(command: CommandLine) -> None:
+    told = json.loads(command("demo", "--json").stdout)
+    assert "zuul-suse-selftest-unit" in {build["job"] for build in told["builds"]}
+    assert {build["result"] for build in told["builds"]} == {"SUCCESS"}
+    output = requests.get(f"{told['builds'][0]['logs'].rstrip('/')}/job-output.txt", timeout=10)
+    assert "PLAY RECAP" in output.text
+    assert "gerrit" not in command.services()
+    command("down")
+    assert marked_processes(command.state_dir) == []
