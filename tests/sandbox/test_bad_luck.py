@@ -139,4 +139,5 @@ def test_a_failed_image_build_is_found_in_the_builders_log(tmp_path: Path) -> No
 def test_the_newest_release_wins_over_the_seeds_version() -> None:
     assert newest(["1.0.0", "33.0.0", "33.1.0.0rc1", "newton-eol"], "30.0.0") == "33.0.0"
     assert newest(["29.0.0"], "30.0.0") == "30.0.0"
+    assert newest(["2015.1.4", "29.0.0"], "30.0.0") == "30.0.0"
     assert newest([], None) is None

@@ -172,6 +172,7 @@ def newest(tags: Sequence[str], least: str | None) -> str | None:
             version = Version(tag)
         except InvalidVersion:
             continue
-        if not version.is_prerelease:
+        # Until 2015 OpenStack's releases were numbered by the year; 2015.1.4 is older than 30.0.0.
+        if not version.is_prerelease and version.major < 2000:
             versions.append((version, tag))
     return max(versions)[1] if versions else None
