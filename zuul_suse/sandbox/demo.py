@@ -20,6 +20,9 @@ from zuul_suse.sandbox.verdict import Verdict, newest_verdict
 IMAGE_SECONDS = 1500.0
 BUILD_SECONDS = 900.0
 CHAIN_SECONDS = 3 * 3600.0
+# A recheck should give its reason; the CI's own word is what cinder's rules ask for.
+RECHECK = "recheck the node was restarted under the job"
+RUN = f"run-{gerrit.CI_NAME}"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Run:
 
 
 def show(sandbox: Sandbox) -> list[Run]:
-    """A good change, a broken one, and the two comments that run the good one again.
+    """A good change and a broken one; then a comment on each that runs it again.
 
     :raises UnexpectedVerdictError: a verdict was not the expected one.
     """
@@ -45,17 +48,15 @@ def show(sandbox: Sandbox) -> list[Run]:
     broken = send(state, THIS_PROJECT, "Break the package on purpose", _break_package)
     say(f"sent for review, broken on purpose: {broken.url}")
     first = await_verdict(sandbox, "a new change", good, expected=+1)
-    runs = [first, await_verdict(sandbox, "a broken change", broken, expected=-1)]
-    seen = first.verdict.message_number
-    for comment, inline in (
-        ("recheck the node was restarted under the job", {PACKAGE: "one line, as asked"}),
-        (f"run-{gerrit.CI_NAME}", None),
-    ):
-        gerrit.developer(state).comment(good.number, comment, inline)
-        run = await_verdict(sandbox, f'the comment "{comment}"', good, expected=+1, after=seen)
-        seen = run.verdict.message_number
-        runs.append(run)
-    return runs
+    second = await_verdict(sandbox, "a broken change", broken, expected=-1)
+    review = gerrit.developer(state)
+    review.comment(broken.number, RUN)
+    review.comment(good.number, RECHECK, inline={PACKAGE: "one line, as asked"})
+    say(f'commented "{RUN}" on the broken change, and "{RECHECK}" with an inline comment on the good one')
+    after = second.verdict.message_number
+    third = await_verdict(sandbox, f'the comment "{RUN}"', broken, expected=-1, after=after)
+    after = first.verdict.message_number
+    return [first, second, third, await_verdict(sandbox, f'the comment "{RECHECK}"', good, expected=+1, after=after)]
 
 
 @dataclass(frozen=True)
