@@ -25,7 +25,7 @@ lint: install-test  ## linters, types and import contracts
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	PATH=$(CURDIR)/$(BIN):$$PATH ANSIBLE_ROLES_PATH=roles:seeds/config-project/roles $(BIN)/ansible-lint --offline
-	$(BIN)/zuulcilint zuul.d seeds/config-project/zuul.d seeds/config-project-openstack/zuul.d
+	$(BIN)/zuulcilint zuul.d zuul-openstack.d seeds/config-project/zuul.d seeds/config-project-openstack/zuul.d
 	$(BIN)/zuulcilint seeds/config-project/zuul.d-git
 
 unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD

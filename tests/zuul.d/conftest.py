@@ -51,8 +51,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def public() -> list[Stanza]:
-    """What every tenant gets that has this project: zuul.d/."""
-    return stanzas(ROOT / "zuul.d")
+    """What a tenant gets that has this project: zuul.d/, and zuul-openstack.d/ where it runs OpenStack's jobs."""
+    return stanzas(ROOT / "zuul.d", ROOT / "zuul-openstack.d")
 
 
 @pytest.fixture(scope="session")

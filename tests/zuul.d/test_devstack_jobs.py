@@ -59,7 +59,7 @@ def overlay(root: Path, seed: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def job(root: Path) -> dict[str, Any]:
     """The job zuul-suse-devstack."""
-    jobs = yaml.safe_load((root / "zuul.d" / "devstack-jobs.yaml").read_text(encoding="utf-8"))
+    jobs = yaml.safe_load((root / "zuul-openstack.d" / "devstack-jobs.yaml").read_text(encoding="utf-8"))
     (found,) = [item["job"] for item in jobs if item["job"]["name"] == "zuul-suse-devstack"]
     return found
 
@@ -67,7 +67,7 @@ def job(root: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def templates(root: Path) -> dict[str, Any]:
     """Every project-template by name."""
-    items = yaml.safe_load((root / "zuul.d" / "project-templates.yaml").read_text(encoding="utf-8"))
+    items = yaml.safe_load((root / "zuul-openstack.d" / "project-templates.yaml").read_text(encoding="utf-8"))
     return {item["project-template"]["name"]: item["project-template"] for item in items}
 
 
@@ -144,7 +144,7 @@ def test_regex_takes_identity_flavors_and_images(job: dict[str, Any], test: str,
 def test_templates_name_jobs_that_are(root: Path, templates: dict[str, Any]) -> None:
     jobs = {
         item["job"]["name"]
-        for path in (root / "zuul.d").glob("*-jobs.yaml")
+        for path in (root / "zuul-openstack.d").glob("*-jobs.yaml")
         for item in yaml.safe_load(path.read_text(encoding="utf-8"))
         if "job" in item
     }

@@ -43,8 +43,11 @@ VERDICT = re.compile(r"^Build (\w+)(?: \((\w+) pipeline\))?\.", re.MULTILINE)
 RESULT = re.compile(r"^- (\S+) (https?://\S+) : (\S+) in (.+)$", re.MULTILINE)
 
 
-def load(root: Path, pipelines: str) -> Any:  # noqa: ANN401 - Zuul's Layout has no types
-    """Load the seeded config project and this project into a tenant's layout; what Zuul complains of is an error."""
+def load(root: Path, pipelines: str, *, openstack: bool = True) -> Any:  # noqa: ANN401 - Zuul's Layout has no types
+    """Load the seeded config project and this project into a tenant's layout; what Zuul complains of is an error.
+
+    With `openstack` the tenant has upstream's jobs, and takes our jobs that descend from them.
+    """
     config = configparser.ConfigParser()
     config.read_string(CONNECTIONS)
     connections = ConnectionRegistry()
@@ -57,9 +60,10 @@ def load(root: Path, pipelines: str) -> Any:  # noqa: ANN401 - Zuul's Layout has
     parsed = model.ParsedConfig()
     seed = root / "seeds" / "config-project"
     trusted_files = [seed / "zuul.d" / "base-job.yaml", seed / pipelines / "pipelines.yaml"]
+    folders = ("zuul.d", "zuul-openstack.d") if openstack else ("zuul.d",)
     for name, trusted, files in (
         ("suse/config-project", True, trusted_files),
-        ("zuul-suse", False, sorted((root / "zuul.d").glob("*.yaml"))),
+        ("zuul-suse", False, sorted(path for folder in folders for path in (root / folder).glob("*.yaml"))),
     ):
         project = model.Project(name, connections.getSource("gerrit"))
         tpc = model.TenantProjectConfig(project)
@@ -67,7 +71,7 @@ def load(root: Path, pipelines: str) -> Any:  # noqa: ANN401 - Zuul's Layout has
         tpc.load_classes = set(TenantParser.all_classes)
         tenant.addTPC(tpc)
         texts = {str(path): path.read_text(encoding="utf-8") for path in files}
-        if trusted:
+        if trusted and openstack:
             texts["foreign.yaml"] = FOREIGN
         for path, text in texts.items():
             source = model.SourceContext(project.canonical_name, name, "gerrit", "master", path)
@@ -89,6 +93,11 @@ def layout(root: Path) -> Any:  # noqa: ANN401
 def test_zuul_takes_the_configuration(layout: Any) -> None:  # noqa: ANN401
     assert set(layout.pipeline_managers) == {"check", "manual", "periodic"}
     assert "zuul-suse-selftest-unit" in layout.jobs
+
+
+def test_a_tenant_without_openstack_takes_it(root: Path) -> None:
+    """A job whose parent is missing would put an error on every change to this project's configuration."""
+    assert "zuul-suse-devstack" not in load(root, "zuul.d", openstack=False).jobs
 
 
 def test_zuul_takes_it_on_plain_git(root: Path) -> None:

@@ -45,6 +45,7 @@ class Seed:
 
     hosting: str
     branch: str
+    own_config_paths: tuple[str, ...]
     config_project: str | None
     projects: tuple[Project, ...]
     demonstration: Demonstration
@@ -61,6 +62,7 @@ def read_seed(name: str) -> Seed:
         return Seed(
             hosting=data["hosting"],
             branch=data["branch"],
+            own_config_paths=tuple(data.get("own-config-paths", ())),
             config_project=data.get("config-project"),
             projects=tuple(
                 Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"))

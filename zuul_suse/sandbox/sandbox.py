@@ -89,7 +89,7 @@ class Sandbox:
             with self.progress.step("seeding repositories"):
                 pushed = repositories.seed_config_project(self.state)
                 pushed = repositories.seed_this_project(self.state, wishes.source) or pushed
-            self.state.choices.tenant.setdefault(repositories.THIS_PROJECT, None)
+            self.state.choices.untrusted_projects.setdefault(repositories.THIS_PROJECT, {})
             stale = zuul.write_tenant(self.state) or pushed
             self.state.save()
             with self.progress.step("Ansible for the executor (once per user)"):
@@ -110,10 +110,11 @@ class Sandbox:
         choices = self.state.choices
         with self.state.locked():
             mirror.bring(self.state, seed, git_mirror, self.progress)
-            # This project comes last: its jobs inherit from those.
-            own = choices.tenant.pop(repositories.THIS_PROJECT)
-            choices.tenant.update({project.name: list(project.include) for project in seed.projects})
-            choices.tenant[repositories.THIS_PROJECT] = own
+            own = choices.untrusted_projects.setdefault(repositories.THIS_PROJECT, {})
+            own["extra-config-paths"] = sorted({*own.get("extra-config-paths", []), *seed.own_config_paths})
+            choices.untrusted_projects.update(
+                {project.name: {"include": list(project.include)} for project in seed.projects}
+            )
             if seed.config_project and seed.config_project not in choices.config_layers:
                 choices.config_layers.append(seed.config_project)
             self.state.save()

@@ -51,8 +51,8 @@ class Choices:
     subnet: str | None = None
     forwarding_was_off: bool = False
     image: str | None = None
-    # The tenant's untrusted projects: name → Zuul's include list, None for everything.
-    tenant: dict[str, list[str] | None] = field(default_factory=dict)
+    # The tenant's untrusted projects: name → what Zuul's tenant file says of it.
+    untrusted_projects: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     # Folders of `seeds/` that are laid over the trusted repository, in this order.
     config_layers: list[str] = field(default_factory=list)
 

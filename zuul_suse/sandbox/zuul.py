@@ -108,9 +108,8 @@ def tenant_file(state: State) -> Path:
 
 def write_tenant(state: State) -> bool:
     """Write the tenant with the projects chosen so far; returns whether it changed."""
-    untrusted: list[object] = [
-        name if include is None else {name: {"include": include}} for name, include in state.choices.tenant.items()
-    ]
+    projects = state.choices.untrusted_projects
+    untrusted = [{name: options} if options else name for name, options in projects.items()]
     source = {"config-projects": [CONFIG_PROJECT], "untrusted-projects": untrusted}
     tenant = {"name": TENANT, "report-build-page": False, "source": {state.choices.review or "gerrit": source}}
     text = yaml.safe_dump([{"tenant": tenant}], sort_keys=False)
