@@ -23,6 +23,7 @@ HARMLESS = [
     "ensure-workspace",
     "fetch-node-output",
     "upload-build-logs",
+    "write-devstack-summary",
     "write-failure-summary",
     "write-file-comments",
 ]
