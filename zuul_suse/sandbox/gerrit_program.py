@@ -22,6 +22,8 @@ RELEASES = (("3.13.5", 21, "1.80"), ("3.10.2", 17, "1.78.1"))
 GROUP = "com.google.gerrit"
 # In Maven's words a war is no part of a class path; it starts with `java -jar`.
 LAUNCHER = "com.google.gerrit.launcher.GerritLauncher"
+# With its version, so that Maven need not look for the newest one, and says what is wrong where it can't be had.
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 BOUNCY_CASTLE = ("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on", "bcpg-jdk18on")
 
 
@@ -119,7 +121,7 @@ def _copy(folder: Path, artifacts: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     repository = cache_folder() / "maven"
     for artifact in artifacts:
-        command = ["mvn", "-B", "-q", f"-Dmaven.repo.local={repository}", "dependency:copy"]
+        command = ["mvn", "-B", "-q", f"-Dmaven.repo.local={repository}", COPY]
         command += [f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
         try:
             subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, cwd=folder)
@@ -134,5 +136,5 @@ def _first_error(output: str) -> str:
     for line in output.splitlines():
         if "[ERROR]" in line:
             text = line.split("[ERROR]", 1)[1].split("-> [Help")[0].strip()
-            return text[-200:]
+            return text if len(text) <= 240 else f"{text[:120]} … {text[-120:]}"
     return "the Maven client failed without a word"

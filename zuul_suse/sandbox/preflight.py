@@ -20,6 +20,7 @@ COMMANDS = {
     "bwrap": "bubblewrap",
     "rsync": "rsync",
     "nft": "nftables",
+    "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "debootstrap": "debootstrap",
