@@ -166,6 +166,14 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def is_connected(port: int) -> bool:
+    """Whether some process of this machine holds a TCP connection to that loopback port."""
+    return any(
+        link.status == psutil.CONN_ESTABLISHED and link.raddr and link.raddr.port == port
+        for link in psutil.net_connections(kind="tcp")
+    )
+
+
 def _program(service: Service) -> dict[str, object]:
     """A service in supervisord's words, in which a percent sign is doubled."""
     environment = ",".join(f'{key}="{value}"' for key, value in sorted(service.environment.items()))

@@ -18,7 +18,7 @@ from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
 from zuul_suse.sandbox.service import Service, answers, wait_until
 from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
-from zuul_suse.sandbox.supervision import listens
+from zuul_suse.sandbox.supervision import is_connected, listens
 from zuul_suse.sandbox.templates import render
 
 TENANT = "zuul-suse"
@@ -179,7 +179,7 @@ def services(state: State) -> list[Service]:
         Service(
             name="zuul-scheduler",
             command=(_command("zuul-scheduler"), *options),
-            check=lambda: answers(f"http://127.0.0.1:{state.port('scheduler-health')}/health/ready"),
+            check=lambda: _scheduler_is_well(state),
             port_names=("scheduler-health",),
         ),
         Service(
@@ -212,6 +212,15 @@ def services(state: State) -> list[Service]:
             port_names=("logs",),
         ),
     ]
+
+
+def _scheduler_is_well(state: State) -> bool:
+    """Ready, and listening to Gerrit: what happens there before is lost, for the event stream has no memory.
+
+    After a crash the stream is opened only when ZooKeeper has forgotten the scheduler that died.
+    """
+    ready = answers(f"http://127.0.0.1:{state.port('scheduler-health')}/health/ready")
+    return ready and (state.choices.review != "gerrit" or is_connected(state.port("gerrit-ssh")))
 
 
 def ansible_root() -> Path:
