@@ -7,7 +7,7 @@ again. `down` ends with no process, container, bridge or port of the sandbox.
 """
 
 import concurrent.futures
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,8 +203,6 @@ class Sandbox:
         self.state.save()
 
     def _gerrit_program(self, required: bool) -> GerritProgram | None:
-        if self.state.choices.review == "git" and not required:
-            return None
         try:
             with self.progress.step("Gerrit from Maven Central (once per user)"):
                 program = obtain()
@@ -230,14 +228,15 @@ class Sandbox:
             self.supervision.start(service.name)
         with self.progress.step(f"waiting for {', '.join(service.name for service in services)}"):
             for service in services:
-                wait_until(service.check, service.name, START_SECONDS, self._death(service))
+                wait_until(service.check, service.name, START_SECONDS, lambda: self._death(services))
 
-    def _death(self, service: Service) -> Callable[[], str | None]:
-        def reason() -> str | None:
-            if self.supervision.pids().get(service.name) is not None:
-                return None
-            log = self.supervision.log(service.name)
-            lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-            return f"{service.name} ended at its start: {(lines or ['no output'])[-1][:300]} (log: {log})"
-
-        return reason
+    def _death(self, services: Sequence[Service]) -> str | None:
+        """Why waiting is of no use: the first service that ended, for the others may wait for it."""
+        pids = self.supervision.pids()
+        for service in services:
+            if pids.get(service.name) is None:
+                log = self.supervision.log(service.name)
+                lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+                last = next((line for line in reversed(lines) if not line.startswith("20")), "no output")
+                return f"{service.name} ended at its start: {last[:300]} (log: {log})"
+        return None
