@@ -7,6 +7,7 @@ again. `down` ends with no process, container, bridge or port of the sandbox.
 """
 
 import concurrent.futures
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from zuul_suse.sandbox import (
     datacenter,
     gerrit,
     mirror,
+    mounts,
     nodepool,
     preflight,
     repositories,
@@ -122,11 +124,9 @@ class Sandbox:
             if zuul.write_tenant(self.state) or changed:
                 with self.progress.step("Zuul takes the projects into the tenant"):
                     zuul.reconfigure(self.state)
-            if not zuul.knows_job(self.state, seed.demonstration.job):
-                raise SandboxError(
-                    f"Zuul does not take the job {seed.demonstration.job}; its reasons stand in"
-                    f" {zuul.url(self.state)}/t/{zuul.TENANT}/config-errors"
-                )
+            # zuul-web hears of a new layout a little after the scheduler has it.
+            job, errors = seed.demonstration.job, f"{zuul.url(self.state)}/t/{zuul.TENANT}/config-errors"
+            wait_until(lambda: zuul.knows_job(self.state, job), f"Zuul's job {job} (see {errors})", 60, lambda: None)
 
     def down(self, *, purge: bool = False) -> None:
         """Stop everything, empty the datacenter, and remove the bridge; with `purge` the state folder too."""
@@ -148,6 +148,9 @@ class Sandbox:
             with self.progress.step("emptying the datacenter"):
                 self._shut_datacenter_down()
         self.supervision.stop_all()
+        mounts.release(self.state.root)
+        # What a build that was cut off has left is of no use to the next one.
+        shutil.rmtree(self.state.root / "nodepool" / "tmp", ignore_errors=True)
 
     def _shut_datacenter_down(self) -> None:
         """The daemon takes its bridge away itself, so one that was killed is started for that."""
