@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zuul_suse.sandbox import (
-    SandboxError,
     datacenter,
     gerrit,
     mirror,
