@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox import SandboxError, mounts
 
 DEFAULT_ROOT = Path("/var/lib/zuul-suse")
 
@@ -151,8 +151,9 @@ class State:
             yield
 
     def purge(self) -> None:
-        """Remove the folder and all in it."""
-        shutil.rmtree(self.root, ignore_errors=False)
+        """Remove the folder and all in it, once nothing is mounted there any more."""
+        mounts.release(self.root)
+        shutil.rmtree(self.root)
 
 
 def cache_folder() -> Path:
