@@ -239,6 +239,9 @@ class Sandbox:
             if pids.get(service.name) is None:
                 log = self.supervision.log(service.name)
                 lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-                last = next((line for line in reversed(lines) if not line.startswith("20")), "no output")
+                # A traceback's last line tells more than what was logged after it, which begins with a date.
+                last = next(
+                    (line for line in reversed(lines) if not line.startswith("20")), (lines or ["no output"])[-1]
+                )
                 return f"{service.name} ended at its start: {last[:300]} (log: {log})"
         return None

@@ -224,7 +224,8 @@ def _scheduler_is_well(state: State) -> bool:
 
 
 def ansible_root() -> Path:
-    return cache_folder() / "ansible"
+    """Where it lies, links followed: bubblewrap shows the executor's jobs this very path, and its scripts name it."""
+    return (cache_folder() / "ansible").resolve()
 
 
 def ensure_ansible() -> None:
