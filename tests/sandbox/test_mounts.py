@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A killed build leaves the machine's own devices mounted below the state folder: they must survive a purge."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from zuul_suse.sandbox import mounts
+from zuul_suse.sandbox import SandboxError, mounts
 from zuul_suse.sandbox.state import State
 
 
@@ -36,3 +37,14 @@ def test_a_purge_does_not_remove_what_is_mounted_below_the_folder(tmp_path: Path
 def test_mounts_beside_the_folder_are_left_alone(tmp_path: Path) -> None:
     assert mounts.below(tmp_path) == []
     assert Path("/proc") not in mounts.below(Path("/pro"))
+
+
+def test_a_machine_that_refuses_forced_unmounts_is_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose filter of system calls refuses the flag."""
+    umount = tmp_path / "umount"
+    umount.write_text('#!/bin/sh\n[ "$1" = -f ] && exit 32\nexec /bin/umount "$@"\n')
+    umount.chmod(0o755)
+    mounts.check_forced_unmount()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(SandboxError, match="would remove its /dev"):
+        mounts.check_forced_unmount()

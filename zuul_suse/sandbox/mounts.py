@@ -7,9 +7,29 @@ such a folder with the mount still in it removes the machine's devices. Called b
 
 import codecs
 import subprocess
+import tempfile
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError
+
+
+def check_forced_unmount() -> None:
+    """Whether this machine lets a mount go by force, as diskimage-builder does with the /dev that it bound.
+
+    A container often may not. There diskimage-builder goes on to remove its folder, and with it the machine's devices
+    (seen in LXD with its default system call filter).
+
+    :raises SandboxError: it does not.
+    """
+    with tempfile.TemporaryDirectory(prefix="zuul-suse-") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "none", folder], capture_output=True, check=False)
+        if subprocess.run(["umount", "-f", folder], capture_output=True, check=False).returncode:
+            subprocess.run(["umount", folder], capture_output=True, check=False)
+            raise SandboxError(
+                "this machine refuses `mount` or `umount -f`, without which an image build would remove its /dev;"
+                " run the sandbox on a real or virtual machine, or in a container that may (LXD:"
+                " security.syscalls.deny_default=false)"
+            )
 
 
 def below(root: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from zuul_suse.sandbox import SandboxError, datacenter, zookeeper
+from zuul_suse.sandbox import SandboxError, datacenter, mounts, zookeeper
 from zuul_suse.sandbox.state import MAX_ROOT_LENGTH
 
 # Command → the package that has it on Debian; bindep.txt has the openSUSE names too.
@@ -46,6 +46,7 @@ def check(root: Path, free_gib: float = FREE_GIB) -> None:
     if missing:
         raise SandboxError(f"missing on this machine: {', '.join(missing)}; run `make packages`")
     datacenter.program()
+    mounts.check_forced_unmount()
     _check_disk(root, free_gib)
 
 
