@@ -113,6 +113,7 @@ def test_logs_are_served_and_name_what_the_node_ran(account: dict[str, Any], sta
     output = log(run, "job-output.txt")
     assert "zuul-suse-selftest-unit" in log(run, "zuul-info/inventory.yaml")
     assert json.loads(log(run, "zuul-manifest.json"))["tree"]
+    assert account["image"] == state.choices.image
     assert ("stand-in" in output) == (state.choices.image == nodepool.STANDIN)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import mirror, zuul
+from zuul_suse.sandbox import mirror, nodepool, zuul
 from zuul_suse.sandbox.demo import Build, Run, show, show_job, show_without_review
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.sandbox import Sandbox, Wishes
@@ -53,7 +53,8 @@ def demo(
         return
     runs = show_job(sandbox, job, git_mirror, broken=broken) if job else show(sandbox)
     if as_json:
-        click.echo(json.dumps({"status_page": zuul.status_page(sandbox.state), "runs": [asdict(run) for run in runs]}))
+        told = {"status_page": zuul.status_page(sandbox.state), "image": sandbox.state.choices.image}
+        click.echo(json.dumps(told | {"runs": [asdict(run) for run in runs]}))
         return
     tell(sandbox, runs)
 
@@ -64,6 +65,7 @@ def tell(sandbox: Sandbox, runs: list[Run]) -> None:
         results = ", ".join(f"{result.job} {result.result}" for result in run.verdict.results)
         click.echo(f"{run.what}: Verified {run.verdict.vote:+d}, {results}")
         click.echo(f"    logs: {run.logs}")
+    click.echo(_image(sandbox))
     last = runs[-1]
     click.echo(f"change:      {last.change.url}")
     click.echo(f"Zuul status: {zuul.status_page(sandbox.state)}")
@@ -77,9 +79,17 @@ def _tell_builds(sandbox: Sandbox, builds: list[Build], *, as_json: bool) -> Non
     """The account where there is no Gerrit."""
     page = zuul.status_page(sandbox.state)
     if as_json:
-        click.echo(json.dumps({"status_page": page, "builds": [asdict(build) for build in builds]}))
+        told = {"status_page": page, "image": sandbox.state.choices.image}
+        click.echo(json.dumps(told | {"builds": [asdict(build) for build in builds]}))
         return
     for build in builds:
         click.echo(f"{build.job} on commit {build.commit[:10]}: {build.result}, logs: {build.logs}")
+    click.echo(_image(sandbox))
     click.echo(f"Zuul status: {page}")
     click.echo("no Gerrit here, so nothing was reviewed and nobody voted")
+
+
+def _image(sandbox: Sandbox) -> str:
+    """What the nodes were; a stand-in is called so wherever a result is told."""
+    image = sandbox.state.choices.image
+    return f"nodes:       {image}" + (", a stand-in: not openSUSE" if image == nodepool.STANDIN else "")
