@@ -94,6 +94,14 @@ def test_the_first_phase_that_failed_counts() -> None:
             {"msg": "non-zero return code", "rc": 1, "stdout": "== 1 failed in 3.01s ==\n======\n"},
             "exit 1: 1 failed in 3.01s",
         ),
+        (
+            {
+                "msg": "non-zero return code",
+                "rc": 1,
+                "stdout": "no such user\n+ ./stack.sh:1 : exit 1\n*** FINISHED ***",
+            },
+            "exit 1: no such user",
+        ),
         ({"msg": "two\n  lines"}, "two lines"),
         ({}, "no reason given"),
         (

@@ -39,8 +39,9 @@ def reason(result):
     said = result.get("msg") or ""
     if said in ("", "non-zero return code", "MODULE FAILURE"):
         for key in ("stderr", "stdout", "module_stderr", "module_stdout"):
-            # Test runners draw lines around their last words.
-            lines = [words for line in str(result.get(key) or "").splitlines() if (words := line.strip(" \t=-"))]
+            # Test runners draw lines around their last words, and a shell that traces says what it runs, not why.
+            told = [line for line in str(result.get(key) or "").splitlines() if not line.startswith("+")]
+            lines = [words for line in told if (words := line.strip(" \t=-*")) and words != "FINISHED"]
             if lines:
                 code = f"exit {result['rc']}: " if "rc" in result else ""
                 return code + lines[-1]
