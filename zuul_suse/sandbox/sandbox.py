@@ -139,10 +139,12 @@ class Sandbox:
     def _down(self) -> None:
         if not self.state.exists:
             return
-        everything = [service.name for service in self._known_services()]
         if self.supervision.alive():
             with self.progress.step("stopping services"):
-                self.supervision.stop(name for name in everything if name != "datacenter")
+                # Zuul and Nodepool first: without ZooKeeper they hang until they are killed.
+                first, second = self._stages()
+                self.supervision.stop(service.name for service in second)
+                self.supervision.stop(service.name for service in first if service.name != "datacenter")
         if (self.state.root / "datacenter" / "database").exists():
             with self.progress.step("emptying the datacenter"):
                 self._shut_datacenter_down()
@@ -179,10 +181,15 @@ class Sandbox:
         return found
 
     def _known_services(self) -> list[Service]:
+        first, second = self._stages()
+        return [*first, *second]
+
+    def _stages(self) -> tuple[list[Service], list[Service]]:
+        """The services that others need, and those others; none before the first `up`."""
         if not self.state.choices.ports:
-            return []
+            return [], []
         program = obtain() if self.state.choices.review == "gerrit" else None
-        return [*self._first_stage(certificates(self.state), program), *self._second_stage()]
+        return self._first_stage(certificates(self.state), program), self._second_stage()
 
     def _first_stage(self, files: Certificates, program: GerritProgram | None) -> list[Service]:
         zookeeper.configure(self.state, files)
