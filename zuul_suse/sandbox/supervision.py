@@ -7,6 +7,7 @@ its environment, so that clean-up ends our processes only. Nothing restarts by i
 """
 
 import http.client
+import os
 import shlex
 import signal
 import socket
@@ -48,7 +49,6 @@ class Supervision:
             self._config,
             socket=self._socket,
             root=self._state.root,
-            mark=MARK,
             programs=[_program(service) for service in services],
         )
 
@@ -61,7 +61,9 @@ class Supervision:
             end_processes(self.strays())
             self._socket.unlink(missing_ok=True)
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            # The mark is in supervisord's own environment, so that it is found as well; its children inherit it.
+            environment = {**os.environ, MARK: str(self._state.root)}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SandboxError(f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
             end = time.monotonic() + 10
