@@ -47,12 +47,14 @@ def show(sandbox: Sandbox) -> list[Run]:
     say(f"sent for review with git-review: {good.url}")
     broken = send(state, THIS_PROJECT, "Break the package on purpose", _break_package)
     say(f"sent for review, broken on purpose: {broken.url}")
-    first = await_verdict(sandbox, "a new change", good, expected=+1)
-    second = await_verdict(sandbox, "a broken change", broken, expected=-1)
     review = gerrit.developer(state)
+    # The broken change fails early: its second round begins while the good one is still in its first.
+    second = await_verdict(sandbox, "a broken change", broken, expected=-1)
     review.comment(broken.number, RUN)
+    say(f'commented "{RUN}" on the broken change')
+    first = await_verdict(sandbox, "a new change", good, expected=+1)
     review.comment(good.number, RECHECK, inline={PACKAGE: "one line, as asked"})
-    say(f'commented "{RUN}" on the broken change, and "{RECHECK}" with an inline comment on the good one')
+    say(f'commented "{RECHECK}" on the good change, with an inline comment')
     after = second.verdict.message_number
     third = await_verdict(sandbox, f'the comment "{RUN}"', broken, expected=-1, after=after)
     after = first.verdict.message_number
