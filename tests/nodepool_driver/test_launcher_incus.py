@@ -73,7 +73,8 @@ def test_pool_at_its_limit_waits_and_goes_on(nodepool: Installation, local: Incu
     third = nodepool.request("tiny")
     wait_for("the third waits", lambda: "Pausing request handling" in nodepool.log, 20)
     assert len(local.list_servers()) == 2
-    assert nodepool.zk.getNodeRequest(third.id).state == zk.PENDING
+    # ZooKeeper's watch may reach this client after the launcher's line reached its log.
+    wait_for("the third is pending", lambda: nodepool.zk.getNodeRequest(third.id).state == zk.PENDING, 20)
     nodepool.give_back(both[:1])
     (node,) = nodepool.fulfilled(third, 60)
     nodepool.give_back([node, both[1]])
