@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class DatacenterError(Exception):
-    """What a datacenter had to say; foreign exceptions are translated into the four below."""
+    """What a datacenter had to say; foreign exceptions are translated into the four below.
+
+    `rest` is how many seconds the datacenter asked to be left alone (Retry-After), or None.
+    """
+
+    def __init__(self, message: str, rest: float | None = None) -> None:
+        super().__init__(message)
+        self.rest = rest
 
 
 class WrongConfiguration(DatacenterError):
@@ -73,13 +81,18 @@ UNLIMITED = Quota(math.inf, math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Order:
-    """One server to be made. `config` holds further settings in the datacenter's own words."""
+    """One server to be made.
+
+    `config` holds further settings in the datacenter's own words, `settings` the label's options for this kind of
+    datacenter, checked against the kind's LABEL_OPTIONS.
+    """
 
     name: str
     image: str
     need: Quota = Quota(instances=1)
     config: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,29 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Belonging:
+    """A port, floating IP or volume that was made for a server of ours and may outlive it.
+
+    `metadata` is the server's, from a mark on the thing itself or from a server remembered by its id; what bears no
+    such proof is not ours and is never listed.
+    """
+
+    kind: str
+    id: str
+    server_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at in a datacenter, and whether it is as it should be."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
 class Image:
     """An image as the datacenter lists it."""
 
@@ -122,13 +158,36 @@ class ImageFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class Gate(Protocol):
+    """What every single request to a datacenter's API passes: waits for the rate limit, then counts and times it."""
+
+    def __call__(self, call: str) -> AbstractContextManager[object]:
+        """`call` is a stable name for what is asked, as "POST servers": it becomes part of a metric's name."""
+
+
+def no_gate(call: str) -> AbstractContextManager[object]:
+    """The gate of a datacenter that nobody watches."""
+    return nullcontext()
+
+
 class Datacenter(Protocol):
     """One place that can run servers. Raises nothing but DatacenterError."""
 
     name: str
+    gate: Gate  # set by the fleet before the first call
+    exposes: bool  # whether an active server has to be given an address by `expose` before it can be reached
+
+    def need(self, order: Order) -> Quota:
+        """What the order takes here. From memory, never blocks; what isn't known yet counts as the order says."""
+
+    def refusal(self, order: Order) -> str | None:
+        """Why the order can't be made here, as far as is known ("no such flavor"); None if it can. Never blocks."""
 
     def create(self, order: Order) -> str:
         """Have a server made and return its id; it need not run yet when this returns."""
+
+    def expose(self, server_id: str) -> Server:
+        """Give an active server its address (a floating IP) and return it as it is then."""
 
     def list_servers(self) -> Sequence[Server]:
         """All servers that count against the quota, ours and others'."""
@@ -151,5 +210,36 @@ class Datacenter(Protocol):
     def console_log(self, server_id: str) -> str:
         """What the server wrote to its console since it started."""
 
+    def list_belongings(self) -> Sequence[Belonging]:
+        """Ports, floating IPs and volumes that are ours and that no server uses now."""
+
+    def delete_belonging(self, belonging: Belonging) -> None:
+        """Delete one of them; raises Gone if it is gone."""
+
+    def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
+        """Look whether this datacenter can be used, and for these orders; the first answers come first."""
+
     def close(self) -> None:
         """Release connections. No method is called after this one."""
+
+
+class PlainDatacenter:
+    """What a kind inherits whose servers come with their address and with nothing else beside them."""
+
+    gate: Gate = staticmethod(no_gate)
+    exposes = False
+
+    def need(self, order: Order) -> Quota:
+        return order.need
+
+    def refusal(self, order: Order) -> str | None:
+        return None
+
+    def expose(self, server_id: str) -> Server:
+        raise Gone(f"{server_id} needs no address")
+
+    def list_belongings(self) -> Sequence[Belonging]:
+        return ()
+
+    def delete_belonging(self, belonging: Belonging) -> None:
+        raise Gone(f"there is no {belonging.kind} {belonging.id}")

@@ -12,17 +12,20 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zuul_suse.datacenter import (
     Datacenter,
+    DatacenterError,
+    Finding,
     Gone,
     Image,
     ImageFile,
     NoCapacity,
     Order,
+    PlainDatacenter,
     Quota,
     Server,
     ServerState,
@@ -50,6 +53,8 @@ OPTIONS = (
     Option("fault", str, "what goes wrong in this datacenter", default="none", choices=FAULTS),
     Option("state-dir", str, "folder in which servers and images are files, for tests from another process"),
 )
+
+LABEL_OPTIONS: tuple[Option, ...] = ()
 
 Record = dict[str, Any]
 
@@ -86,7 +91,7 @@ class Shelf:
         return {path.stem: json.loads(path.read_text()) for path in sorted(self._folder.glob("*.json"))}
 
 
-class FakeDatacenter:
+class FakeDatacenter(PlainDatacenter):
     """See the module. `clock` can be replaced by a virtual one; `calls` counts what was asked."""
 
     def __init__(
@@ -206,6 +211,13 @@ class FakeDatacenter:
     def console_log(self, server_id: str) -> str:
         self._enter("console_log")
         return f"{server_id}: a fake server has nothing to say\n"
+
+    def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
+        try:
+            yield Finding("limits", True, str(self.limits()))
+            yield Finding("servers", True, f"{len(self.list_servers())} listed")
+        except DatacenterError as error:
+            yield Finding("reachable", False, str(error))
 
     def close(self) -> None:
         self.released.set()

@@ -27,11 +27,13 @@ from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 from zuul_suse.datacenter import (
     Datacenter,
     DatacenterError,
+    Finding,
     Gone,
     Image,
     ImageFile,
     NoCapacity,
     Order,
+    PlainDatacenter,
     Quota,
     Server,
     ServerState,
@@ -55,6 +57,8 @@ OPTIONS = (
     Option("timeout", int, "seconds until a request or a background operation counts as failed", default=120),
 )
 
+LABEL_OPTIONS: tuple[Option, ...] = ()
+
 UPLOAD_TIMEOUT = 3600.0  # a gigabyte to a slow disk far away
 _FULL = re.compile(r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE)
 _WRONG = re.compile(r"unknown configuration key|invalid ", re.IGNORECASE)
@@ -77,7 +81,7 @@ def translate(place: str, error: Exception) -> DatacenterError:
     return TryElsewhere(said)
 
 
-class IncusDatacenter:
+class IncusDatacenter(PlainDatacenter):
     """See the module. The constructor does not touch the network."""
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
@@ -235,6 +239,13 @@ class IncusDatacenter:
     def delete_image(self, image_id: str) -> None:
         with self._client() as client:
             self._finish(client, client.api.images[image_id].delete())
+
+    def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
+        try:
+            yield Finding("limits", True, str(self.limits()))
+            yield Finding("servers", True, f"{len(self.list_servers())} listed")
+        except DatacenterError as error:
+            yield Finding("reachable", False, str(error))
 
     def close(self) -> None:
         client = getattr(self._connections, "client", None)
