@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATE_DIR ?= /var/lib/zuul-suse
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint packages test-packages install install-test unit e2e down clean
+.PHONY: help demo test lint docs packages test-packages install install-test unit e2e down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ lint: install-test  ## linters, types and import contracts
 	PATH=$(CURDIR)/$(BIN):$$PATH ANSIBLE_ROLES_PATH=roles:seeds/config-project/roles $(BIN)/ansible-lint --offline
 	$(BIN)/zuulcilint zuul.d zuul-openstack.d seeds/config-project/zuul.d seeds/config-project-openstack/zuul.d
 	$(BIN)/zuulcilint seeds/config-project/zuul.d-git
+
+docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD
 	$(SUDO) $(BIN)/pytest -m "not e2e"
