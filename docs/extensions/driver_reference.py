@@ -25,13 +25,6 @@ TYPES: dict[object, str] = {
     list: "list",
     dict: "map",
 }
-    str: "text",
-    int: "whole number",
-    float: "number",
-    bool: "true or false",
-    list: "list",
-    dict: "map",
-}
 
 
 def type_name(kind: object) -> str:
