@@ -59,6 +59,7 @@ class CreateMachine:
         prefer: str | None = None,
         avoid: Collection[str] = (),
         boot_timeout: float = 180.0,
+        new_tag: Callable[[], str] = lambda: secrets.token_hex(8),
         log: logging.Logger | logging.LoggerAdapter[Any] | None = None,
     ) -> None:
         self.state = PLACING
@@ -70,6 +71,7 @@ class CreateMachine:
         self._prefer = prefer
         self._avoid = set(avoid)
         self._boot_timeout = boot_timeout
+        self._new_tag = new_tag
         self._log = log or logging.getLogger("zuul_suse.fleet.launch")
         # Why each datacenter is out for this launch; those in `_tried` failed it.
         self._excluded = {name: "has no such image" for name in fleet.members if order_for(name) is None}
@@ -121,7 +123,7 @@ class CreateMachine:
         if order is None:
             raise LaunchFailed(f"{member.name} has no such image")
         self._member = member
-        self._tag = secrets.token_hex(8)
+        self._tag = self._new_tag()
         tagged = replace(order, metadata={**order.metadata, LAUNCH_TAG: self._tag})
         self._log.info("Creating %s in datacenter %s", order.name, member.name)
         self._call = member.call(member.datacenter.create, tagged)

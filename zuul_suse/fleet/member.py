@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 from zuul_suse.datacenter import UNLIMITED, Datacenter, Quota, Server
@@ -20,6 +19,7 @@ from zuul_suse.fleet.limiter import Limiter
 from zuul_suse.fleet.placement import Candidate
 from zuul_suse.fleet.poller import Poller, Snapshot
 from zuul_suse.fleet.reaper import Reaper
+from zuul_suse.fleet.threads import MACHINE, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,20 +40,28 @@ class Member:
         workers: int = 8,
         breaker: Breaker | None = None,
         log: logging.Logger | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
+        threads: Threads = MACHINE,
     ) -> None:
         self.datacenter = datacenter
         self.name = datacenter.name
-        self.clock = clock
+        self.clock = clock = clock or threads.clock
         log = (log or logging.getLogger("zuul_suse.fleet")).getChild(self.name)
         self.breaker = breaker or Breaker(clock=clock)
-        self.limiter = Limiter(rate)
+        self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
         self.reaper = Reaper(log, self._delete, clock=clock)
         self.poller = Poller(
-            self.name, log, self._list_servers, datacenter.limits, self._polled, self._is_busy, clock=clock
+            self.name,
+            log,
+            self._list_servers,
+            datacenter.limits,
+            self._polled,
+            self._is_busy,
+            clock=clock,
+            threads=threads,
         )
         # A datacenter that hangs uses up its own threads only. The prefix: see Poller.
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"openstack-api-{self.name}")
+        self._pool = threads.pool(workers, f"openstack-api-{self.name}")
         self._claims: dict[str, tuple[Quota, float]] = {}
         self._watched_until = 0.0
         self._full_until = 0.0

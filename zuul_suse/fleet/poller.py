@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zuul_suse.datacenter import DatacenterError, Quota, Server
+from zuul_suse.fleet.threads import MACHINE, Threads
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Poller:
         on_poll: Callable[[Snapshot | None], None],
         is_busy: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        threads: Threads = MACHINE,
     ) -> None:
         self._log = log
         self._list_servers = list_servers
@@ -51,8 +53,10 @@ class Poller:
         self._clock = clock
         self._limits_at = 0.0
         self._failing = False
-        self._wake = threading.Event()
+        self._threads = threads
+        self._wake = threads.signal()
         self._stopping = False
+        self._started = False
         self._thread: threading.Thread | None = None
         # The prefix is one of the two that Nodepool's own tests expect of a driver's threads.
         self._thread_name = f"openstack-api-poll-{name}"
@@ -61,9 +65,9 @@ class Poller:
 
     def start(self) -> None:
         """Begin to poll; harmless when it does already."""
-        if self._thread is None and not self._stopping:
-            self._thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
-            self._thread.start()
+        if not self._started and not self._stopping:
+            self._started = True
+            self._thread = self._threads.start(self._run, self._thread_name)
 
     def stop(self) -> None:
         """End after the poll that is under way; doesn't wait for it, for it may hang in a dead datacenter."""
@@ -80,7 +84,7 @@ class Poller:
             self.poll()
             self._wake.wait(self.QUICK if self._is_busy() else self.SLOW)
             if self._wake.is_set() and not self._stopping:
-                time.sleep(self.QUICK / 10)  # many launches that begin together share one list
+                self._threads.sleep(self.QUICK / 10)  # many launches that begin together share one list
 
     def poll(self) -> None:
         """One list, and now and then the limits; reports to `on_poll` and never raises."""
