@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from zuul_suse.sandbox import SandboxError, datacenter
+from zuul_suse.sandbox import SandboxError, datacenter, nodepool_part
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.service import Service, answers
 from zuul_suse.sandbox.state import State
@@ -55,9 +55,10 @@ def elements() -> Path:
 
 def configure(state: State, files: Certificates) -> None:
     chosen = state.choices.image or STANDIN
+    own = state.path("etc", "nodepool-own.yaml") if state.choices.nodepool_part else config(state)
     render(
         "nodepool.yaml.j2",
-        config(state),
+        own,
         root=state.root,
         port=state.port,
         tls=files,
@@ -72,6 +73,8 @@ def configure(state: State, files: Certificates) -> None:
         mirrors=debian_mirrors() if chosen == STANDIN else {},
         opensuse_mirror=opensuse_mirror(),
     )
+    if state.choices.nodepool_part:
+        nodepool_part.lay_in(own, nodepool_part.read(Path(state.choices.nodepool_part)), config(state))
     for name in ("log", "run", "tmp"):
         state.folder("nodepool", name)
 

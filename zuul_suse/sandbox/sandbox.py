@@ -18,6 +18,7 @@ from zuul_suse.sandbox import (
     mirror,
     mounts,
     nodepool,
+    nodepool_part,
     preflight,
     repositories,
     zookeeper,
@@ -43,6 +44,7 @@ class Wishes:
     image: str | None = None
     database_uri: str | None = None
     gerrit_required: bool = False
+    nodepool_part: Path | None = None
 
 
 class Sandbox:
@@ -208,6 +210,9 @@ class Sandbox:
         names = {name for service in self._known_services() if service.name in running for name in service.port_names}
         self.state.choose_ports(wishes.ports, frozenset(names))
         choices.image = nodepool.image(wishes.image or choices.image)
+        if wishes.nodepool_part:
+            nodepool_part.read(wishes.nodepool_part)  # a fault in it is told before anything starts
+            choices.nodepool_part = str(wishes.nodepool_part)
         choices.database_uri = wishes.database_uri or choices.database_uri
         self.state.save()
 

@@ -51,6 +51,7 @@ class Choices:
     subnet: str | None = None
     forwarding_was_off: bool = False
     image: str | None = None
+    nodepool_part: str | None = None  # a file of the user's, see `nodepool_part`
     # The tenant's untrusted projects: name → what Zuul's tenant file says of it.
     untrusted_projects: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     # Folders of `seeds/` that are laid over the trusted repository, in this order.

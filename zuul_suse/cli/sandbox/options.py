@@ -32,6 +32,11 @@ image: Decorator = click.option(
     "--image",
     help="Image of the nodes. [default: openSUSE Leap 16.0 where it can be downloaded, else standin-debian]",
 )
+nodepool_part: Decorator = click.option(
+    "--nodepool-part",
+    type=click.Path(path_type=Path, dir_okay=False, resolve_path=True),
+    help="YAML file with more labels, diskimages and providers for the sandbox's Nodepool; it is kept.",
+)
 database: Decorator = click.option(
     "--database-uri",
     help="Zuul's database, say postgresql://user:password@host/name. [default: SQLite in the state folder]",

@@ -16,13 +16,21 @@ from zuul_suse.sandbox.state import State
 @options.state_dir
 @options.source
 @options.image
+@options.nodepool_part
 @options.database
 @options.port
-def up(state_dir: Path, source: Path, image: str | None, database_uri: str | None, ports: dict[str, int]) -> None:
+def up(
+    state_dir: Path,
+    source: Path,
+    image: str | None,
+    nodepool_part: Path | None,
+    database_uri: str | None,
+    ports: dict[str, int],
+) -> None:
     """Start the sandbox, or mend what is broken in it. Harmless when it runs.
 
     Ends when every service is well; Nodepool's builder may then still make the node image (`status` shows it).
     """
     sandbox = Sandbox(State(state_dir), Progress())
-    sandbox.up(Wishes(source, ports, image, database_uri, gerrit_required=options.in_ci()))
+    sandbox.up(Wishes(source, ports, image, database_uri, options.in_ci(), nodepool_part))
     show(sandbox)
