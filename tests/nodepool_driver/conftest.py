@@ -101,9 +101,9 @@ def answers_ruok(zookeeper: Coordination) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordination]:
-    folder = tmp_path_factory.mktemp("zookeeper")
+@contextlib.contextmanager
+def private_zookeeper(folder: Path) -> Iterator[Coordination]:
+    """A ZooKeeper with its data and certificates in this folder."""
     if shutil.which("java") is None or not Path("/usr/share/java/zookeeper.jar").exists():
         pytest.fail("Debian's packages zookeeper and default-jre-headless are needed (see bindep.txt)")
     cert, key, both = make_certificates(folder)
@@ -120,6 +120,12 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordination
     with running([*command, str(config)], folder / "log"):
         found = Coordination(port, cert, cert, key)
         wait_for("ZooKeeper answers", lambda: answers_ruok(found))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordination]:
+    with private_zookeeper(tmp_path_factory.mktemp("zookeeper")) as found:
         yield found
 
 
