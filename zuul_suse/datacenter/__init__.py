@@ -97,7 +97,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Server:
-    """A server as the datacenter lists it."""
+    """A server as the datacenter lists it.
+
+    `address` is the one to connect to, if that isn't `ipv4` or else `ipv6`. `full` says that it failed because the
+    datacenter had no room for it, which is nobody's fault.
+    """
 
     id: str
     name: str
@@ -105,8 +109,10 @@ class Server:
     ipv4: str | None = None
     ipv6: str | None = None
     private_ipv4: str | None = None
+    address: str | None = None
     host: str | None = None
     fault: str | None = None
+    full: bool = False
     need: Quota = Quota(instances=1)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
