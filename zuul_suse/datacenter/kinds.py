@@ -18,6 +18,7 @@ from zuul_suse.datacenter import Datacenter, WrongConfiguration
 KINDS: Mapping[str, str] = {
     "fake": "zuul_suse.datacenter.fake",
     "incus": "zuul_suse.datacenter.incus",
+    "openstack": "zuul_suse.datacenter.openstack",
 }
 
 

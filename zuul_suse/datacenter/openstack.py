@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One OpenStack region: the kind `openstack`. With its siblings `openstack_*` the only user of openstacksdk.
+
+A create is one POST, a delete one DELETE, a list one GET, nothing is read back; what a create needs to know beside its
+order (ids of flavors, networks, images) is kept in memory. The constructor reads nothing and contacts nobody, so a
+wrong clouds.yaml is told by the first call. Methods are called by many threads at once; `close` drops connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from zuul_suse.datacenter import (
+    Belonging,
+    Datacenter,
+    DatacenterError,
+    Finding,
+    Gate,
+    Gone,
+    Image,
+    ImageFile,
+    Order,
+    Quota,
+    Server,
+    ServerState,
+    TryElsewhere,
+    WrongConfiguration,
+    no_gate,
+)
+from zuul_suse.datacenter.openstack_belongings import Belongings, Ours
+from zuul_suse.datacenter.openstack_catalog import Catalog
+from zuul_suse.datacenter.openstack_examination import Examination
+from zuul_suse.datacenter.openstack_floating import FloatingIPs
+from zuul_suse.datacenter.openstack_images import Images
+from zuul_suse.datacenter.openstack_options import LABEL_OPTIONS, OPTIONS, Settings, given_options, settings_of
+from zuul_suse.datacenter.openstack_request import Zones, server_body
+from zuul_suse.datacenter.openstack_servers import ServerList, View
+from zuul_suse.datacenter.openstack_session import Region
+
+__all__ = ["LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
+
+
+class OpenStackDatacenter:
+    """See the module."""
+
+    gate: Gate = staticmethod(no_gate)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        given = given_options(options)
+        self._options = given
+        self.exposes = bool(given["floating-ip-network"])
+        if given["auto-floating-ip"] is not None:
+            self.exposes = given["auto-floating-ip"]
+        place = f"datacenters[{name}]"
+        self._region = Region(
+            name,
+            given["cloud"],
+            given["region-name"],
+            given["clouds-file"],
+            given["timeout"],
+            lambda call: self.gate(call),  # the fleet sets it later
+        )
+        self._catalog = Catalog(place, self._region)
+        self._ours = Ours()
+        self._servers = ServerList(self._region, self._ours.saw)
+        self._floating = FloatingIPs(name, self._region, self._catalog, given["floating-ip-network"])
+        self._belongings = Belongings(self._region, self._ours, self._floating, self._alive)
+        self._images = Images(name, self._region, given["upload-timeout"])
+        self._zones = Zones()
+
+    def _settings(self, order: Order) -> Settings:
+        return settings_of(self._options, order.settings)
+
+    # Sizes
+
+    def need(self, order: Order) -> Quota:
+        flavor = self._catalog.flavor_from_memory(order, self._settings(order)["flavor-name"])
+        return flavor.need if flavor else order.need
+
+    def refusal(self, order: Order) -> str | None:
+        return self._catalog.refusal(order, self._settings(order)["flavor-name"])
+
+    def limits(self) -> Quota:
+        """The project's quota, within what the configuration allows; also loads what `need` tells from memory."""
+        self._catalog.flavors.get()
+        if self._options["ignore-quota"]:
+            quota = Quota(math.inf, math.inf, math.inf)
+        else:
+            absolute = self._region.get("compute", "/limits")["limits"]["absolute"]
+            quota = Quota(
+                *(_bound(absolute[f"maxTotal{what}"]) for what in ("Instances", "Cores", "RAMSize")),
+            )
+        caps = [self._options[f"max-{what}"] for what in ("servers", "cores", "ram")]
+        most = [math.inf if cap is None else cap for cap in caps]
+        return Quota(min(quota.instances, most[0]), min(quota.cores, most[1]), min(quota.ram, most[2]))
+
+    # Servers
+
+    def create(self, order: Order) -> str:
+        """One POST, once names were looked up."""
+        settings = self._settings(order)
+        flavor = self._catalog.flavor(order, settings["flavor-name"])
+        networks = settings["networks"]
+        ids = None if networks is None else self._catalog.network_ids(networks)
+        image = self._catalog.image_id(order.image)
+        body = server_body(order, settings, flavor.id, image, ids, self._zones.next(settings["azs"]))
+        try:
+            answer = self._region.call("compute", "POST", "/servers", json=body)
+        except WrongConfiguration as error:
+            self._catalog.forget()
+            raise Examination(self.name, self._region, self._catalog).explained(error, settings) from error
+        except Gone as error:
+            raise TryElsewhere(str(error)) from error
+        server_id = str(self._region.json(answer)["server"]["id"])
+        metadata = body["server"]["metadata"]
+        self._ours.made(server_id, metadata)
+        self._servers.add(
+            Server(server_id, order.name, ServerState.BUILDING, need=flavor.need, metadata=metadata),
+        )
+        return server_id
+
+    def expose(self, server_id: str) -> Server:
+        known = self._servers.get(server_id)
+        if known is not None and known.ipv4:
+            return known
+        address = self._floating.attach(server_id, self._ours.metadata(server_id) or {})
+        exposed = self._servers.expose(server_id, address)
+        if exposed is None:
+            raise Gone(f"{self.name}: server {server_id} went away")
+        return exposed
+
+    def list_servers(self) -> Sequence[Server]:
+        view = View(
+            networks=self._catalog.network_kinds(),
+            prefer_ipv6=self._options["prefer-ipv6"],
+            exposes=self.exposes,
+            sizes=self._catalog.sizes(),
+        )
+        return self._servers.refresh(view)
+
+    def delete(self, server_id: str) -> None:
+        """Its floating IP first, for nova would leave it; what fails there is found again by its mark."""
+        with contextlib.suppress(DatacenterError):
+            self._floating.detach(server_id)
+        self._region.call("compute", "DELETE", f"/servers/{server_id}")
+
+    def console_log(self, server_id: str) -> str:
+        answer = self._region.call("compute", "POST", f"/servers/{server_id}/action", json={"os-getConsoleOutput": {}})
+        return str(self._region.json(answer).get("output") or "")
+
+    # Images
+
+    def upload_image(self, image: ImageFile) -> str:
+        return self._images.upload(image)
+
+    def list_images(self) -> Sequence[Image]:
+        return self._images.ours()
+
+    def delete_image(self, image_id: str) -> None:
+        self._images.delete(image_id)
+
+    # What servers leave behind
+
+    def _alive(self) -> set[str]:
+        """Servers of now: the list of a poller may be older than the port that is judged by it."""
+        return {server["id"] for server in self._region.all("compute", "/servers", "servers")}
+
+    def list_belongings(self) -> Sequence[Belonging]:
+        return self._belongings.find()
+
+    def delete_belonging(self, belonging: Belonging) -> None:
+        self._belongings.delete(belonging)
+
+    def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
+        examination = Examination(self.name, self._region, self._catalog)
+        return examination.run(orders, self._settings, self.limits, self.exposes, self._options)
+
+    def close(self) -> None:
+        self._region.close()
+
+
+def _bound(value: float) -> float:
+    """Nova writes -1 where there is no limit."""
+    return math.inf if value < 0 else value
+
+
+def open_datacenter(name: str, options: Mapping[str, Any]) -> Datacenter:
+    """See `kinds.Kind`."""
+    return OpenStackDatacenter(name, options)

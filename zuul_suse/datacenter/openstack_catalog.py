@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a region has to choose from: flavors, networks, images; kept in memory and looked up by name.
+
+Worker threads load it when they first need it, and again when it is old or when nova refused an order (`forget`);
+`flavor_from_memory` never blocks. A name that isn't there is looked for once more in a fresh list before it is called
+wrong, but not more often than every few seconds: a wrong name in a label must not cost a request per launch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from zuul_suse.datacenter import DatacenterError, Order, Quota, WrongConfiguration
+from zuul_suse.datacenter.openstack_addresses import NO_NETWORKS, Networks
+from zuul_suse.datacenter.openstack_session import Json, Region
+
+UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+AGE = 600.0  # seconds that a list is good for
+YOUNG = 20.0  # a list younger than this isn't read again for a name that it lacks
+_SHOWN = 12  # names in an error
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, order=True)
+class Flavor:
+    """A size of servers; sorts by size."""
+
+    ram: int
+    cores: int
+    disk: int
+    name: str
+    id: str
+
+    @property
+    def need(self) -> Quota:
+        return Quota(1, self.cores, self.ram)
+
+
+class Kept(Generic[T]):
+    """A value that is read when it is needed and kept for a while."""
+
+    def __init__(self, read: Callable[[], T], age: float = AGE) -> None:
+        self._read = read
+        self._age = age
+        self._lock = threading.Lock()  # many worker threads want it at once, one reads it
+        self.value: T | None = None
+        self._read_at = float("-inf")
+
+    def get(self, newer_than: float | None = None) -> T:
+        """The value, read again if it is older than this many seconds."""
+        with self._lock:
+            age = time.monotonic() - self._read_at
+            if self.value is None or age > (self._age if newer_than is None else newer_than):
+                self.value = self._read()
+                self._read_at = time.monotonic()
+            return self.value
+
+    def forget(self) -> None:
+        """Read it again next time; until then memory may still tell it."""
+        self._read_at = float("-inf")
+
+
+def choices(names: Sequence[str]) -> str:
+    """Valid choices as an error tells them."""
+    listed = sorted(set(names))
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return f"has {', '.join(listed[:_SHOWN]) or 'none'}{more}"
+
+
+class Catalog:
+    """See the module. `place` is how errors call the datacenter."""
+
+    def __init__(self, place: str, region: Region) -> None:
+        self._place = place
+        self._region = region
+        self.flavors = Kept(self._read_flavors)
+        self.networks = Kept(self._read_networks)
+        self._images: dict[str, Kept[str]] = {}
+        self._kinds: tuple[list[Json] | None, Networks] | None = None
+        self._kinds_until = 0.0
+        self._lock = threading.Lock()  # worker threads meet where an image is first asked for
+
+    def forget(self) -> None:
+        """Nova refused something: what is known may be out of date."""
+        self.flavors.forget()
+        self.networks.forget()
+        with self._lock:
+            self._images.clear()
+
+    # Flavors
+
+    def _read_flavors(self) -> list[Flavor]:
+        listed = self._region.all("compute", "/flavors/detail", "flavors")
+        return sorted(Flavor(raw["ram"], raw["vcpus"], raw["disk"], raw["name"], raw["id"]) for raw in listed)
+
+    def sizes(self) -> dict[str, Quota]:
+        """What is known of flavors by id, from memory."""
+        return {flavor.id: flavor.need for flavor in self.flavors.value or ()}
+
+    def flavor(self, order: Order, name: str | None) -> Flavor:
+        """The flavor for an order."""
+        found = pick(self.flavors.get(), order, name) or pick(self.flavors.get(YOUNG), order, name)
+        if found is None:
+            raise WrongConfiguration(f"{self._place}.{self._no_flavor(order, name)}")
+        return found
+
+    def flavor_from_memory(self, order: Order, name: str | None) -> Flavor | None:
+        """The flavor for an order; None if it isn't known (yet)."""
+        return pick(self.flavors.value or (), order, name)
+
+    def refusal(self, order: Order, name: str | None) -> str | None:
+        """Why no flavor is for this order, as far as is known."""
+        if self.flavors.value is None or self.flavor_from_memory(order, name) is not None:
+            return None
+        return self._no_flavor(order, name)
+
+    def _no_flavor(self, order: Order, name: str | None) -> str:
+        known = [flavor.name for flavor in self.flavors.value or ()]
+        if not order.need.cores and not order.need.ram:
+            if not name:
+                return f"flavor-name: missing, and the label has neither cpus nor ram ({choices(known)})"
+            return f'flavor-name: "{name}" not found ({choices(known)})'
+        part = f' with "{name}" in its name' if name else ""
+        sizes = [f"{flavor.name} ({flavor.cores} cores, {flavor.ram} MiB)" for flavor in self.flavors.value or ()]
+        return f"flavor-name: none{part} covers {order.need.cores:g} cores, {order.need.ram:g} MiB ({choices(sizes)})"
+
+    # Networks
+
+    def _read_networks(self) -> list[Json]:
+        if not self._region.has("network"):
+            return []
+        return self._region.all("network", "/networks", "networks")
+
+    def network_ids(self, names: Sequence[str]) -> list[str]:
+        """Ids of networks given by name or id."""
+        return [self.network_id(name, "networks") for name in names]
+
+    def network_id(self, name: str, option: str) -> str:
+        """The id of one network."""
+        if UUID.fullmatch(name):
+            return name
+        found = [raw for raw in self.networks.get() if raw["name"] == name]
+        found = found or [raw for raw in self.networks.get(YOUNG) if raw["name"] == name]
+        if len(found) != 1:
+            fault = "is the name of several: give an id" if found else "not found"
+            known = [raw["name"] for raw in self.networks.get()]
+            raise WrongConfiguration(f'{self._place}.{option}: "{name}" {fault} ({choices(known)})')
+        return str(found[0]["id"])
+
+    def external_network_id(self, name: str | None) -> str:
+        """Where floating IPs come from."""
+        if name:
+            return self.network_id(name, "floating-ip-network")
+        found = [raw for raw in self.networks.get() if raw.get("router:external")]
+        if len(found) != 1:
+            names = choices([raw["name"] for raw in found])
+            raise WrongConfiguration(f"{self._place}.floating-ip-network: missing, not one external network ({names})")
+        return str(found[0]["id"])
+
+    def network_kinds(self) -> Networks:
+        """Which networks lead outside. Without neutron only clouds.yaml knows; its word beats neutron's."""
+        listed = self.networks.value
+        if time.monotonic() >= self._kinds_until:
+            self._kinds_until = time.monotonic() + AGE / 10
+            with contextlib.suppress(DatacenterError):  # addresses can be told without, and servers must be listed
+                listed = self.networks.get()
+        if self._kinds is None or self._kinds[0] is not listed:
+            self._kinds = (listed, self._read_kinds(listed or []))
+        return self._kinds[1]
+
+    def _read_kinds(self, listed: list[Json]) -> Networks:
+        config = self._region.config
+        external, internal = set(config.get_external_ipv4_networks()), set(config.get_internal_ipv4_networks())
+        for raw in listed:
+            names = {raw["name"], raw["id"]}
+            outside = bool(raw.get("router:external") or raw.get("provider:physical_network"))
+            if names & external or (outside and not names & internal):
+                external.add(raw["name"])
+            else:
+                internal.add(raw["name"])
+        return Networks(frozenset(external), frozenset(internal)) if external or internal else NO_NETWORKS
+
+    # Images
+
+    def image_id(self, image: str) -> str:
+        """The id of an image given by name or id; of several with one name, the newest."""
+        if UUID.fullmatch(image):
+            return image
+        with self._lock:
+            kept = self._images.setdefault(image, Kept(lambda: self._read_image(image)))
+        return kept.get()
+
+    def _read_image(self, name: str) -> str:
+        wanted = {"name": name, "status": "active", "sort": "created_at:desc", "limit": "1"}
+        for page in self._region.pages("image", "/images", "images", wanted):
+            for raw in page:
+                return str(raw["id"])
+            break
+        known = [
+            raw["name"] for raw in self._region.all("image", "/images", "images", {"status": "active"}) if raw["name"]
+        ]
+        raise WrongConfiguration(f'{self._place}: image "{name}" not found ({choices(known)})')
+
+
+def pick(flavors: Sequence[Flavor], order: Order, name: str | None) -> Flavor | None:
+    """By name or id; if the order says how much it needs, the smallest that covers it and has the name in its own."""
+    need = order.need
+    if need.cores or need.ram:
+        fitting = (f for f in flavors if f.ram >= need.ram and f.cores >= need.cores and (not name or name in f.name))
+        return next(fitting, None)
+    return next((flavor for flavor in flavors if name in (flavor.name, flavor.id)), None)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an OpenStack says when it won't, in the house's words.
+
+Called by `openstack_session` for every answer that is an error and every exception of keystoneauth, and by
+`openstack_servers` for the fault of a server. Pure; knows no server and no connection.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+
+import openstack.exceptions
+import requests
+from keystoneauth1 import exceptions as keystone
+
+from zuul_suse.datacenter import DatacenterError, Gone, NoCapacity, TryElsewhere, WrongConfiguration
+
+# The sayings of nova, neutron and cinder when a quota, the hosts or the addresses are used up.
+_FULL = re.compile(
+    r"no valid host|quota|exhausted all hosts|maximum number of retries|number of ports exceeded|no more (free )?ip"
+    r"|no (free|available) ip|no (fixed )?ip addresses? (is |are )?available|limit exceeded|exceeds allowed|over ?limit"
+    r"|insufficient (compute )?resources|not enough hosts",
+    re.IGNORECASE,
+)
+_SHOWN = 300  # characters of a message; nova's may hold a whole traceback
+
+
+def says_full(text: str | None) -> bool:
+    """Whether this is how a cloud says that it is well but has no room."""
+    return bool(text and _FULL.search(text))
+
+
+def message_of(body: str | bytes, content: object) -> str:
+    """The words in an error's body. Every service wraps them in its own way: {"badRequest": {"message": ...}}."""
+    if isinstance(content, dict):
+        for inner in content.values():
+            if isinstance(inner, dict) and "message" in inner:
+                return str(inner["message"])[:_SHOWN]
+            if isinstance(inner, str) and len(content) == 1:
+                return inner[:_SHOWN]
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:_SHOWN]
+
+
+def rest_of(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds; it may be written as a number or as a date."""
+    value = (headers.get("Retry-After") or headers.get("X-Retry-After") or "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def error_of(place: str, call: str, response: requests.Response) -> DatacenterError:
+    """The error that an answer with an error status is."""
+    status = response.status_code
+    try:
+        content = response.json()
+    except ValueError:
+        content = None
+    message = message_of(response.content, content) or response.reason or "no reason given"
+    said = f"{place}: {call}: {status} {message}"
+    rest = rest_of(response.headers)
+    if status == 404:
+        return Gone(said)
+    if status in (413, 429) or (status == 503 and rest is not None):
+        return NoCapacity(said, rest)
+    if status in (400, 403, 409) and says_full(message):
+        return NoCapacity(said, rest)
+    if status in (400, 403, 405, 406) or (status == 409 and "multiple possible networks" in message.lower()):
+        return WrongConfiguration(said)
+    return TryElsewhere(said, rest)
+
+
+def translate(place: str, error: Exception) -> DatacenterError:
+    """The house's word for an exception of the SDK, of keystoneauth or of requests."""
+    said = f"{place}: {' '.join(str(error).split())[:_SHOWN] or type(error).__name__}"
+    if isinstance(error, keystone.HttpError):
+        return _refused_token(place, error)
+    if isinstance(error, keystone.EndpointNotFound):
+        return WrongConfiguration(f"{place}: the cloud's catalogue lacks this service or region: {error}")
+    if isinstance(error, keystone.connection.SSLError | keystone.MissingRequiredOptions | keystone.NoMatchingPlugin):
+        return WrongConfiguration(said)
+    if isinstance(error, openstack.exceptions.ConfigException):
+        return WrongConfiguration(said)
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return WrongConfiguration(said)  # a CA file or a clouds.yaml that can't be read
+    return TryElsewhere(said)
+
+
+def _refused_token(place: str, error: keystone.HttpError) -> DatacenterError:
+    """Keystoneauth raises for the requests that it makes itself: versions and tokens."""
+    status = error.http_status
+    said = f"{place}: authentication: {status} {' '.join(str(error).split())[:_SHOWN]}"
+    rest = rest_of(error.response.headers) if error.response is not None else None
+    if status in (413, 429) or (status == 503 and rest is not None):
+        return NoCapacity(said, rest)
+    if status in (400, 401, 403, 404):
+        return WrongConfiguration(said)
+    return TryElsewhere(said, rest)
