@@ -52,11 +52,12 @@ GOOD: dict[str, Any] = {
 }
 
 DATACENTER = ("datacenters", 1)
-LABEL = ("pools", 0, "labels", 0)
+POOL = ("pools", 0)
+LABEL = (*POOL, "labels", 0)
 P = "providers[sandbox]"
 
 WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
-    ((*DATACENTER, "kind"), "inqus", f'{P}.datacenters[nbg].kind: "inqus" is not one of fake, incus'),
+    ((*DATACENTER, "kind"), "inqus", f'{P}.datacenters[nbg].kind: "inqus" is not one of fake, incus, openstack'),
     ((*DATACENTER, "kind"), None, f"{P}.datacenters[nbg]: kind is missing"),
     ((*DATACENTER, "name"), "local", f'{P}.datacenters: "local" is there twice'),
     ((*DATACENTER, "name"), "n/g", f'{P}.datacenters[n/g]: its name must have none of "/", "=" and space'),
@@ -67,7 +68,7 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
         (*DATACENTER, "max_servers"),
         3,
         f'{P}.datacenters[nbg]: unknown key "max_servers" '
-        "(known: boot-delay, fault, kind, max-cores, max-ram, max-servers, name, rate, state-dir)",
+        "(known: boot-delay, fault, kind, max-cores, max-ram, max-servers, name, rate, state-dir, weight)",
     ),
     ((*DATACENTER, "url"), "/x", f'{P}.datacenters[nbg]: unknown key "url" (known: '),
     (("datacenters", 0, "profiles"), "one", f"{P}.datacenters[local].profiles: expected texts only, not 'one'"),
@@ -84,6 +85,26 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
      "texts only"),
     ((*LABEL, "ram"), "4G", f"{P}.pools[main].labels[standin-debian].ram: expected a whole number, not '4G'"),
     ((*LABEL, "flavor"), "m1", f'{P}.pools[main].labels[standin-debian]: unknown key "flavor" (known: cloud-image, '),
+    ((*DATACENTER, "weight"), 0, f"{P}.datacenters[nbg].weight: 0 is not more than 0"),
+    ((*POOL, "datacenters"), ["nbg", "brq"], f'{P}.pools[main].datacenters: "brq" is not one of the datacenters '
+     "local, nbg"),
+    ((*POOL, "datacenters"), [], f"{P}.pools[main].datacenters: needs at least one"),
+    ((*POOL, "datacenters"), "nbg", f"{P}.pools[main].datacenters: expected texts only, not 'nbg'"),
+    ((*POOL, "weights"), {"brq": 1}, f'{P}.pools[main].weights: "brq" is not one of the datacenters local, nbg'),
+    ((*POOL, "weights"), {"nbg": "2"}, f"{P}.pools[main].weights: expected a map of names to numbers, not "
+     "{'nbg': '2'}"),
+    ((*POOL, "weights"), {"nbg": -1}, f"{P}.pools[main].weights: -1 is not more than 0"),
+    ((*POOL, "console-log"), "yes", f"{P}.pools[main].console-log: expected true or false, not 'yes'"),
+    ((*LABEL, "datacenters"), ["brq"], f'{P}.pools[main].labels[standin-debian].datacenters: "brq" is not one of '
+     "the datacenters local, nbg"),
+    ((*LABEL, "weights"), {"brq": 1}, f'{P}.pools[main].labels[standin-debian].weights: "brq" is not one of the '
+     "datacenters local, nbg"),
+    ((*LABEL, "console-log"), 1, f"{P}.pools[main].labels[standin-debian].console-log: expected true or false, not 1"),
+    ((*LABEL, "fake"), {"flavor": "m1"}, f'{P}.pools[main].labels[standin-debian].fake: unknown key "flavor" '
+     "(known: "),
+    ((*LABEL, "fake"), "m1", f"{P}.pools[main].labels[standin-debian].fake: expected a map, not 'm1'"),
+    (("cloud-images",), [{"name": "x", "images": {"brq": "y"}}], f'{P}.cloud-images[x].images: "brq" is not one of '
+     "the datacenters local, nbg"),
     (("image-type",), "ova", f'{P}.image-type: "ova" is not one of tar, qcow2, raw'),
     (("boot-timeout",), False, f"{P}.boot-timeout: expected a whole number, not False"),
 ]  # fmt: skip
