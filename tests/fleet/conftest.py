@@ -4,18 +4,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from zuul_suse.datacenter import Order, Quota, Server
 from zuul_suse.datacenter.fake import FakeDatacenter
-from zuul_suse.fleet import Fleet, Member
-from zuul_suse.fleet.launch import CreateMachine, DeleteMachine
+from zuul_suse.fleet import Demand, Fleet, Member
+from zuul_suse.fleet.deletion import DeleteMachine
+from zuul_suse.fleet.launch import CreateMachine
+from zuul_suse.fleet.threads import Machine
 
 from .clock import Clock
 
 NEED = Quota(1, 2, 4096)
+
+
+def demand(images: Mapping[str, str] | None = None, need: Quota = NEED, **weights: float) -> Demand:
+    """A server of that size; if there are images, only where there is one."""
+
+    def order(name: str) -> Order | str:
+        if images and name not in images:
+            return "has no such image"
+        return Order("np1", (images or {}).get(name, "leap"), need)
+
+    return Demand(order, weights)
+
+
+class ByHand(Machine):
+    """Real threads, and time as the test turns it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock  # type: ignore[method-assign,assignment]
+        self.sleep = lambda seconds: None  # type: ignore[method-assign,assignment]
 
 
 class Bench:
@@ -24,7 +45,7 @@ class Bench:
     def __init__(self, clock: Clock, **sizes: int) -> None:
         self.clock = clock
         self.twins = {name: FakeDatacenter(name, {"max-servers": size}, clock=clock) for name, size in sizes.items()}
-        self.fleet = Fleet(Member(twin, rate=10_000, clock=clock) for twin in self.twins.values())
+        self.fleet = Fleet(Member(twin, rate=1e6, threads=ByHand(clock)) for twin in self.twins.values())
 
     def poll(self) -> None:
         """Every datacenter is listed once, a second later."""
@@ -33,10 +54,7 @@ class Bench:
             member.poller.poll()
 
     def launch(self, key: str = "node-1", prefer: str | None = None, **images: str) -> CreateMachine:
-        def order_for(name: str) -> Order | None:
-            return Order("np1", images.get(name, "leap"), NEED) if not images or name in images else None
-
-        return CreateMachine(self.fleet, key, NEED, order_for, prefer=prefer, boot_timeout=60)
+        return CreateMachine(self.fleet, key, demand(images), prefer=prefer, boot_timeout=60)
 
     def run(self, machine: CreateMachine | DeleteMachine) -> Server | bool:
         """Turn the crank until the machine has ended; real time passes only for its worker threads."""

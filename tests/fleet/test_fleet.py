@@ -14,7 +14,7 @@ from zuul_suse.datacenter import ImageFile, Quota, Server, ServerState, TryElsew
 from zuul_suse.fleet import join_images, join_server, split_images, split_server
 from zuul_suse.fleet.poller import Poller, Snapshot
 
-from .conftest import Bench
+from .conftest import Bench, demand
 
 Make = Callable[..., Bench]
 
@@ -64,14 +64,14 @@ def test_failed_deletion_of_an_image_is_told_after_the_others_were_tried(bench: 
 
 def test_fits_when_empty_asks_for_one_datacenter_that_is_big_enough(bench: Make) -> None:
     one = bench(nbg=3, prg=4)
-    assert one.fleet.fits_when_empty(Quota(4))
-    assert not one.fleet.fits_when_empty(Quota(5))
+    assert one.fleet.fits_when_empty([demand()] * 4)
+    assert not one.fleet.fits_when_empty([demand()] * 5)
 
 
 def test_unheard_of_datacenter_may_be_big_enough_but_gets_no_launch() -> None:
     one = Bench(clock=lambda: 0.0, nbg=3)  # type: ignore[arg-type]
-    assert one.fleet.fits_when_empty(Quota(50))
-    assert str(one.fleet.place(Quota(1))) == "nbg: not heard of yet"
+    assert one.fleet.fits_when_empty([demand()] * 50)
+    assert str(one.fleet.place([demand()])) == "nbg: not heard of yet"
     one.fleet.close()
 
 
@@ -80,7 +80,7 @@ class Script:
 
     def __init__(self, *lists: list[Server] | Exception) -> None:
         self.lists = list(lists)
-        self.reports: list[Snapshot | None] = []
+        self.reports: list[Snapshot | Exception] = []
         self.poller = Poller("x", logging.getLogger("x"), self, lambda: Quota(1), self.reports.append, lambda: True)
 
     def __call__(self) -> list[Server]:
@@ -97,7 +97,7 @@ def test_poller_keeps_the_last_good_list() -> None:
         script.poller.poll()
         if len(script.reports) < 4:
             assert set(script.poller.snapshot.servers) == {"1"}
-    assert [report and report.number for report in script.reports] == [1, None, None, 2]
+    assert [getattr(report, "number", str(report)) for report in script.reports] == [1, "down", "a bug", 2]
     assert script.poller.snapshot.servers == {}
 
 

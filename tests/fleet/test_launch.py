@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from zuul_suse.datacenter import Gone, NoCapacity, Server
-from zuul_suse.fleet.launch import BOOTING, CREATING, DeleteMachine, LaunchFailed
+from zuul_suse.datacenter import Gone, Quota, Server
+from zuul_suse.fleet.deletion import DeleteMachine
+from zuul_suse.fleet.launch import BOOTING, CREATING, PLACING, CreateMachine, LaunchFailed
 
-from .conftest import Bench
+from .conftest import Bench, demand
 
 Make = Callable[..., Bench]
 
@@ -96,25 +100,176 @@ def test_failure_everywhere_names_every_datacenter(bench: Make) -> None:
         one.run(one.launch())
 
 
-def test_no_room_anywhere_is_not_a_failure(bench: Make) -> None:
+def waiting(machine: CreateMachine) -> str:
+    """Why the launch waits, after it has had time to look around."""
+    for _ in range(20):
+        machine.advance()
+        time.sleep(0.01)
+    assert machine.state == PLACING
+    return machine.waits
+
+
+def test_no_room_anywhere_is_waited_for(bench: Make) -> None:
     one = bench(nbg=1, prg=1)
     for key in ("a", "b"):
         one.run(one.launch(key))
-    with pytest.raises(NoCapacity, match=r"nbg: free: 0 servers.*prg: free: 0 servers"):
-        one.run(one.launch("c"))
+    third = one.launch("c")
+    assert re.search(r"nbg: free: 0 servers.*prg: free: 0 servers", waiting(third))
+    one.twins["prg"].delete(next(iter(one.ids("prg"))))
+    assert one.run(third)
+    assert str(third.address).startswith("prg/")
 
 
-def test_datacenter_that_says_it_is_full_is_left_alone_for_a_while(bench: Make) -> None:
-    one = bench(nbg=50)
-    one.twins["nbg"].fault = "no-capacity"
-    with pytest.raises(NoCapacity):
-        one.run(one.launch("a"))
-    one.twins["nbg"].fault = "none"
-    with pytest.raises(NoCapacity, match="said that it is full"):
-        one.run(one.launch("b"))
+def test_waiting_launches_look_for_room_once_a_second(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = bench(nbg=0)
+    machine = one.launch()
+    looks = []
+    place = one.fleet.place
+    monkeypatch.setattr(one.fleet, "place", lambda *args, **kwargs: looks.append(1) or place(*args, **kwargs))
+    for _ in range(40):
+        machine.advance()
+        one.clock.now += 0.25
+    assert 9 <= len(looks) <= 11
+
+
+@pytest.mark.parametrize("fault", ["no-capacity", "no-host"])
+def test_datacenter_that_is_full_is_left_alone_for_a_while_and_not_blamed(bench: Make, fault: str) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = fault
+    for key in "abcd":
+        machine = one.launch(key)
+        one.run(machine)
+        assert str(machine.address).startswith("prg/")
+    assert one.twins["nbg"].calls["create"] == 1
     assert one.fleet.members["nbg"].breaker.state == "closed"
+    one.twins["nbg"].fault = "none"
     one.clock.now += 31
-    assert one.run(one.launch("c"))
+    machine = one.launch("e")
+    assert one.run(machine)
+    assert str(machine.address).startswith("nbg/")
+    for _ in range(5):
+        time.sleep(0.01)
+        one.poll()
+    assert len(one.ids("nbg")) == 1
+
+
+def test_datacenter_is_left_alone_for_as_long_as_it_asks(bench: Make) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = "too-many-requests"
+    machine = one.launch("a")
+    one.run(machine)
+    assert str(machine.address).startswith("prg/")
+    calls = dict(one.twins["nbg"].calls)
+    for _ in range(5):
+        one.poll()
+    assert one.fleet.members["nbg"].breaker.state == "closed"
+    assert one.twins["nbg"].calls == calls, "it was asked though it wanted to be left alone"
+    one.twins["nbg"].fault = "none"
+    one.clock.now += 60
+    one.poll()
+    machine = one.launch("b")
+    assert one.run(machine)
+    assert str(machine.address).startswith("nbg/")
+
+
+def test_every_datacenter_is_tried_once_before_a_launch_fails(bench: Make) -> None:
+    one = bench(nbg=50, prg=40, bln=30, ffm=20)
+    for twin in one.twins.values():
+        twin.fault = "create-refused"
+    with pytest.raises(LaunchFailed):
+        one.run(one.launch())
+    assert {name: twin.calls["create"] for name, twin in one.twins.items()} == dict.fromkeys(one.twins, 1)
+
+
+def test_launch_that_failed_waits_for_a_full_datacenter_and_tries_again_meanwhile(bench: Make) -> None:
+    one = bench(nbg=50, prg=0)
+    one.fleet.members["prg"].poller.snapshot = replace(
+        one.fleet.members["prg"].poller.snapshot, limits=Quota(1, 10, 99999), used=Quota(1, 10, 99999)
+    )
+    one.twins["nbg"].fault = "create-refused"
+    machine = one.launch()
+    while machine.state == PLACING and not machine.waits:
+        machine.advance()
+        time.sleep(0.01)
+    while not machine.waits:
+        machine.advance()
+        time.sleep(0.01)
+    assert "internal server error" in machine.waits
+    one.twins["nbg"].fault = "none"
+    one.clock.now += 31
+    machine.advance()
+    assert machine.datacenter == "nbg"
+
+
+def test_label_that_no_datacenter_can_make_fails_at_once(bench: Make) -> None:
+    one = bench(nbg=5)
+    with pytest.raises(LaunchFailed, match="nbg: has no such image"):
+        one.run(one.launch(elsewhere="leap"))
+
+
+def test_create_call_that_hangs_is_left_after_half_a_minute(bench: Make) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = "black-hole"
+    machine = one.launch()
+    machine.advance()
+    time.sleep(0.05)
+    one.clock.now += 29
+    machine.advance()
+    assert machine.datacenter == "nbg"
+    one.clock.now += 2
+    machine.advance()
+    assert machine.datacenter == "prg"
+    one.twins["nbg"].released.set()
+
+
+def test_server_is_exposed_before_it_counts_as_reachable(bench: Make) -> None:
+    one = bench(nbg=50)
+    one.twins["nbg"].hides = one.twins["nbg"].exposes = True
+    machine = one.launch()
+    server = one.run(machine)
+    assert isinstance(server, Server)
+    assert server.ipv4 == f"fake-floating-{server.id}"
+    assert one.twins["nbg"].calls["expose"] == 1
+
+
+@pytest.mark.parametrize("fault", ["expose-refused", "no-addresses"])
+def test_server_that_gets_no_address_is_left(bench: Make, fault: str) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].hides = one.twins["nbg"].exposes = True
+    one.twins["nbg"].fault = fault
+    machine = one.launch()
+    one.run(machine)
+    assert str(machine.address).startswith("prg/")
+    blamed = one.fleet.members["nbg"].breaker._failures["launch"]
+    assert blamed == (1 if fault == "expose-refused" else 0)
+    one.twins["nbg"].fault = "none"
+    for _ in range(5):
+        time.sleep(0.01)
+        one.poll()
+    assert one.ids("nbg") == set()
+
+
+def test_console_of_a_server_that_does_not_boot_is_logged_before_it_goes(
+    bench: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = "never-boots"
+    machine = CreateMachine(one.fleet, "a", demand(), boot_timeout=60, console_log=True)
+    one.run(machine)
+    for _ in range(5):
+        time.sleep(0.01)
+        one.poll()
+    assert "a fake server has nothing to say" in caplog.text
+    assert caplog.text.index("nothing to say") < caplog.text.index("which its launch left behind")
+    assert one.ids("nbg") == set()
+
+
+def test_no_console_is_read_unless_it_is_wanted(bench: Make) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = "never-boots"
+    one.run(one.launch())
+    assert "console_log" not in one.twins["nbg"].calls
 
 
 def test_claims_hold_room_until_the_list_shows_the_server(bench: Make) -> None:
@@ -122,11 +277,10 @@ def test_claims_hold_room_until_the_list_shows_the_server(bench: Make) -> None:
     first, second, third = (one.launch(key) for key in "abc")
     first.advance()
     second.advance()
-    with pytest.raises(NoCapacity):
-        third.advance()
+    assert waiting(third)
     one.run(first)
     one.run(second)
-    candidate = one.fleet.members["nbg"].candidate()
+    candidate = one.fleet.members["nbg"].candidate([demand()])
     assert candidate.used == 2
     assert candidate.free is not None
     assert candidate.free.instances == 0
@@ -134,10 +288,18 @@ def test_claims_hold_room_until_the_list_shows_the_server(bench: Make) -> None:
 
 def test_claim_of_a_dropped_launch_expires(bench: Make) -> None:
     one = bench(nbg=1)
-    one.fleet.claim("dropped", one.launch()._need)
-    assert one.fleet.place(one.launch()._need).name is None
+    one.fleet.claim({"dropped": demand()})
+    assert one.fleet.place([demand()]).name is None
     one.clock.now += 121
-    assert one.fleet.place(one.launch()._need).name == "nbg"
+    assert one.fleet.place([demand()]).name == "nbg"
+
+
+def test_room_for_a_whole_request_is_claimed_in_one_datacenter_or_not_at_all(bench: Make) -> None:
+    one = bench(nbg=3, prg=2)
+    assert one.fleet.claim({key: demand() for key in "abcd"}).name is None
+    assert one.fleet.claim({key: demand() for key in "abc"}).name == "nbg"
+    assert one.fleet.claim({key: demand() for key in "def"}).name is None
+    assert one.fleet.claim({key: demand() for key in "de"}).name == "prg"
 
 
 def test_datacenter_without_the_image_is_left_out(bench: Make) -> None:
@@ -163,15 +325,26 @@ def test_probe_brings_a_datacenter_back(bench: Make) -> None:
     for _ in range(3):
         one.poll()
     assert one.fleet.limits().instances == 0
-    with pytest.raises(NoCapacity, match="its breaker is open"):
-        one.run(one.launch("a"))
+    assert "its breaker is open" in waiting(one.launch("a"))
     one.twins["nbg"].fault = "none"
     one.clock.now += 31
     first, second = one.launch("b"), one.launch("c")
     first.advance()
-    with pytest.raises(NoCapacity, match=r"breaker is half-open|probe is under way"):
-        second.advance()
+    second.advance()
+    assert re.search(r"breaker is half-open|probe is under way", second.waits)
     assert one.run(first)
+    assert one.fleet.members["nbg"].breaker.state == "closed"
+
+
+def test_probe_that_hears_that_it_is_full_closes_the_breaker(bench: Make) -> None:
+    one = bench(nbg=50)
+    one.twins["nbg"].fault = "unreachable"
+    for _ in range(3):
+        one.poll()
+    one.twins["nbg"].fault = "no-capacity"
+    one.clock.now += 31
+    one.poll()
+    waiting(one.launch("a"))
     assert one.fleet.members["nbg"].breaker.state == "closed"
 
 

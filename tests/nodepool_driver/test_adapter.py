@@ -17,8 +17,11 @@ from nodepool.config import Config
 from nodepool.driver import Drivers
 
 from nodepool import exceptions
+from zuul_suse.datacenter import Order
 from zuul_suse.datacenter.fake import FakeDatacenter
+from zuul_suse.fleet import split_server
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
+from zuul_suse.nodepool_driver.demand import demand_for
 
 SECTION: dict[str, Any] = {
     "name": "suse",
@@ -125,16 +128,39 @@ def test_second_launch_of_a_node_avoids_where_it_failed(adapter: SuseAdapter) ->
     assert crank(launch(adapter, az="nbg")).az == "prg"
 
 
-def test_no_room_is_a_quota_exception_and_failure_is_a_launch_exception(adapter: SuseAdapter) -> None:
+def test_failure_everywhere_is_a_launch_exception(adapter: SuseAdapter) -> None:
     heard_of(adapter)
     for name in ("nbg", "prg"):
         twin(adapter, name).fault = "create-refused"
-    with pytest.raises(exceptions.LaunchNodepoolException, match=r"prg: .*nbg: "):
+    with pytest.raises(exceptions.LaunchNodepoolException, match=r"prg: .*nbg: |nbg: .*prg: "):
         crank(launch(adapter, "0000000001"))
+
+
+def test_launch_waits_for_room_and_its_time_does_not_run(adapter: SuseAdapter) -> None:
+    heard_of(adapter)
     for name in ("nbg", "prg"):
         twin(adapter, name).fault = "no-capacity"
-    with pytest.raises(exceptions.QuotaException):
-        crank(launch(adapter, "0000000002"))
+    machine = launch(adapter)
+    soon(lambda: machine.advance() or machine.machine.waits)
+    machine.start_time -= 10_000
+    machine.advance()
+    assert time.monotonic() - machine.start_time < 1
+    assert not machine.complete
+
+
+def test_order_follows_label_and_datacenter(adapter: SuseAdapter) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    label.datacenters = ["nbg"]
+    label.cloud_image.images = {"nbg": "leap-of-nuremberg"}
+    label.settings["fake"] = {"x": "y"}
+    demand = demand_for(label, None, "np1", {"a": "b"})
+    order = demand.order("nbg")
+    assert isinstance(order, Order)
+    assert (order.name, order.image, order.need.ram) == ("np1", "leap-of-nuremberg", 4096)
+    assert (order.settings, order.metadata) == ({"x": "y"}, {"a": "b"})
+    assert demand.order("prg") == "not one of the datacenters of label leap"
+    label.datacenters = None
+    assert getattr(demand.order("prg"), "image", "") == "leap"
 
 
 def test_deletion_of_a_server_in_a_removed_datacenter_is_not_found(adapter: SuseAdapter) -> None:
@@ -163,9 +189,24 @@ def test_leaked_image_is_listed_and_deleted(adapter: SuseAdapter, tmp_path: Path
     assert not twin(adapter, "prg").list_images()
 
 
-def test_console_log_is_given_and_its_lack_is_no_error(adapter: SuseAdapter) -> None:
+def test_console_is_logged_when_that_is_wanted_and_before_the_server_is_deleted(
+    adapter: SuseAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     label = adapter.config.pools["main"].labels["leap"]
     instance = crank(launch(heard_of(adapter), az="nbg"))
-    assert "nothing to say" in str(adapter.getConsoleLog(label, instance.external_id))
+    adapter.getConsoleLog(label, instance.external_id)
+    assert not adapter.fleet.members["nbg"].reading
+    label.console_log = True
+    member = adapter.fleet.members["nbg"]
+    member.reading.add(split_server(instance.external_id)[1])
+    deletion = adapter.getDeleteStateMachine(instance.external_id, LOG)
+    deletion.advance()
+    assert deletion.state == "waiting for console log"
+    adapter.getConsoleLog(label, instance.external_id)
+    soon(lambda: "nothing to say" in caplog.text)
+    crank(deletion)
     twin(adapter, "nbg").fault = "unreachable"
-    assert adapter.getConsoleLog(label, instance.external_id) is None
+    adapter.getConsoleLog(label, instance.external_id)
+    soon(lambda: "No console log of" in caplog.text)
+    adapter.getConsoleLog(label, None)

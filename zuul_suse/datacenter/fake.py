@@ -13,6 +13,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ FAULTS = (
     "no-capacity",
     "server-error",
     "never-boots",
+    "no-host",
+    "too-many-requests",
+    "expose-refused",
+    "no-addresses",
     "upload-refused",
 )
 
@@ -107,11 +112,16 @@ class FakeDatacenter(PlainDatacenter):
         self._ids = itertools.count(1)
         self._lock = threading.Lock()  # worker threads create and delete while the poller's thread lists
         self.fault: str = self._options["fault"]
+        self.hides = self.exposes  # servers have no address until they are exposed
         self.calls: dict[str, int] = {}
         self.released = threading.Event()  # lets the calls out that hang in a black hole
 
     def _enter(self, call: str) -> str:
-        """Count the call and play the fault that concerns every call; returns the fault."""
+        """Pass the gate and play the fault that concerns every call; returns the fault."""
+        with self.gate(call):
+            return self._play_fault(call)
+
+    def _play_fault(self, call: str) -> str:
         with self._lock:
             self.calls[call] = self.calls.get(call, 0) + 1
         fault = self.fault
@@ -122,6 +132,8 @@ class FakeDatacenter(PlainDatacenter):
         if fault == "black-hole":
             self.released.wait(60)
             raise TryElsewhere(f"{self.name}: timed out")
+        if fault == "too-many-requests":
+            raise NoCapacity(f"{self.name}: too many requests", rest=60.0)
         return fault
 
     def create(self, order: Order) -> str:
@@ -141,7 +153,7 @@ class FakeDatacenter(PlainDatacenter):
                     "name": order.name,
                     "image": order.image,
                     "active-at": None if fault == "never-boots" else self._clock() + self._options["boot-delay"],
-                    "fault": "injected" if fault == "server-error" else None,
+                    "fault": {"server-error": "injected", "no-host": "No valid host was found."}.get(fault),
                     "need": [order.need.instances, order.need.cores, order.need.ram],
                     "config": dict(order.config),
                     "metadata": dict(order.metadata),
@@ -164,11 +176,23 @@ class FakeDatacenter(PlainDatacenter):
             name=record.get("name", server_id),
             state=state,
             # Nodepool takes an address with "fake" in it as one whose host keys need no scan.
-            ipv4=f"fake-{server_id}" if state is ServerState.ACTIVE else None,
+            ipv4=f"fake-{server_id}" if state is ServerState.ACTIVE and not self.hides else None,
             fault=record.get("fault"),
             need=Quota(*record.get("need", [1, 0, 0])),
             metadata=record.get("metadata", {}),
         )
+
+    def expose(self, server_id: str) -> Server:
+        fault = self._enter("expose")
+        if fault == "no-addresses":
+            raise NoCapacity(f"{self.name}: no more floating IPs")
+        if fault == "expose-refused":
+            raise TryElsewhere(f"{self.name}: internal server error")
+        with self._lock:
+            record = self._servers.all().get(server_id)
+        if record is None:
+            raise Gone(f"{server_id} is not there")
+        return replace(self._server(server_id, record), ipv4=f"fake-floating-{server_id}")
 
     def list_servers(self) -> Sequence[Server]:
         self._enter("list_servers")

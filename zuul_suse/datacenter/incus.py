@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pylxd
 import pylxd.exceptions
@@ -36,13 +36,12 @@ from zuul_suse.datacenter import (
     PlainDatacenter,
     Quota,
     Server,
-    ServerState,
     TryElsewhere,
     WrongConfiguration,
 )
 from zuul_suse.datacenter.incus_image import metadata_tarball
+from zuul_suse.datacenter.incus_instance import server_of
 from zuul_suse.datacenter.kinds import Option, with_defaults
-from zuul_suse.datacenter.sizes import mebibytes
 
 OPTIONS = (
     Option("url", str, "path of the server's unix socket, or https://host:port", required=True),
@@ -62,7 +61,6 @@ LABEL_OPTIONS: tuple[Option, ...] = ()
 UPLOAD_TIMEOUT = 3600.0  # a gigabyte to a slow disk far away
 _FULL = re.compile(r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE)
 _WRONG = re.compile(r"unknown configuration key|invalid ", re.IGNORECASE)
-_STATES = {"Running": ServerState.ACTIVE, "Error": ServerState.FAILED, "Stopping": ServerState.DELETING}
 _UNLIMITED = float("inf")
 
 
@@ -120,11 +118,23 @@ class IncusDatacenter(PlainDatacenter):
         session = get_session_for_url(url, verify=self._server_cert, cert=self._cert)
         # In requests, REQUESTS_CA_BUNDLE beats what the session was told; a pinned certificate must not lose to it.
         session.trust_env = self._server_cert is True and url.startswith("https://")
+        self._hang_gate_before(session)
         timeout = (10, self._timeout)
         client = pylxd.Client(endpoint=url, session=session, timeout=timeout, project=self._project)
         if not client.trusted:
             raise WrongConfiguration(f"{self.name}: {self._url} does not trust the certificate {self._cert}")
         return client
+
+    def _hang_gate_before(self, session: requests.Session) -> None:
+        """Every request of this session passes the gate."""
+        send = session.send
+
+        def gated(request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            parts = urlsplit(str(request.url)).path.split("/")  # /1.0/instances/...
+            with self.gate(f"{request.method} {parts[2] if len(parts) > 2 else 'server'}"):
+                return send(request, **kwargs)
+
+        session.send = gated  # type: ignore[method-assign]
 
     def _finish(self, client: Any, response: Any, seconds: float | None = None) -> dict[str, Any]:
         """Wait for a background operation; returns its metadata."""
@@ -188,7 +198,7 @@ class IncusDatacenter(PlainDatacenter):
         """One request for all instances with state and addresses."""
         with self._client() as client:
             listed = client.api.instances.get(params={"recursion": 2}).json()["metadata"]
-            return [_server(instance) for instance in listed]
+            return [server_of(instance) for instance in listed]
 
     def delete(self, server_id: str) -> None:
         with self._client() as client:
@@ -251,43 +261,6 @@ class IncusDatacenter(PlainDatacenter):
         client = getattr(self._connections, "client", None)
         if client is not None:
             client.api.session.close()
-
-
-def _server(instance: Mapping[str, Any]) -> Server:
-    """An instance, as listed with recursion 2, in the house's words."""
-    config = instance.get("expanded_config") or instance.get("config") or {}
-    state = _STATES.get(instance["status"], ServerState.BUILDING)
-    ipv4, ipv6 = _addresses(instance.get("state") or {})
-    return Server(
-        id=instance["name"],
-        name=instance["name"],
-        state=state,
-        ipv4=ipv4,
-        ipv6=ipv6,
-        private_ipv4=ipv4,
-        host=instance.get("location"),
-        need=Quota(1, _cores(config.get("limits.cpu", "")), mebibytes(config.get("limits.memory", ""))),
-        metadata={key[5:]: value for key, value in config.items() if key.startswith("user.")},
-    )
-
-
-def _addresses(state: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """First global IPv4 and IPv6 address; a node's own bridges (docker0, virbr0) come after its network card."""
-    found: dict[str, str] = {}
-    networks = state.get("network") or {}
-    for name in sorted(networks, key=lambda name: (not name.startswith("e"), name)):
-        for address in networks[name].get("addresses") or []:
-            if address["scope"] == "global":
-                found.setdefault(address["family"], address["address"])
-    return found.get("inet"), found.get("inet6")
-
-
-def _cores(limit: str) -> int:
-    """`limits.cpu` is a number of cores, or a set of them such as 0-3,6."""
-    if limit.isdigit():
-        return int(limit)
-    spans = [span.split("-") for span in limit.split(",") if span]
-    return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
 
 
 def open_datacenter(name: str, options: Mapping[str, Any]) -> Datacenter:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, Quota, Server, TryElsewhere
+from zuul_suse.datacenter import Gone, ImageFile, Quota, Server
+from zuul_suse.fleet import images
+from zuul_suse.fleet.images import join_images, split_images
 from zuul_suse.fleet.member import Member
-from zuul_suse.fleet.placement import Choice, choose
+from zuul_suse.fleet.placement import Choice, Demand, choose
 
-__all__ = ["Fleet", "Member", "join_images", "join_server", "split_images", "split_server"]
+__all__ = ["Demand", "Fleet", "Member", "join_images", "join_server", "split_images", "split_server"]
 
 
 def join_server(datacenter: str, server_id: str) -> str:
@@ -31,30 +32,21 @@ def split_server(address: str) -> tuple[str, str]:
     return datacenter, server_id
 
 
-def join_images(images: Mapping[str, str]) -> str:
-    """One text for an image's ids in several datacenters, fit to be shown and stored."""
-    return " ".join(f"{datacenter}={image}" for datacenter, image in sorted(images.items()))
-
-
-def split_images(text: str) -> dict[str, str]:
-    """The inverse of `join_images`."""
-    pairs = (part.partition("=") for part in text.split())
-    return {datacenter: image for datacenter, _, image in pairs}
-
-
 class Fleet:
     """See the module."""
-
-    UPLOADS = 4  # uploads at a time; more would share the same line out
 
     def __init__(self, members: Iterable[Member], log: logging.Logger | None = None) -> None:
         self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
+        self._started = False
 
     def start(self) -> None:
         """Begin to poll; harmless when it is done already."""
+        if self._started:
+            return
         with self._lock:
+            self._started = True
             for member in self.members.values():
                 member.poller.start()
 
@@ -74,38 +66,42 @@ class Fleet:
 
     def place(
         self,
-        need: Quota,
+        demands: Sequence[Demand],
         *,
         prefer: str | None = None,
         avoid: Collection[str] = (),
         exclude: Mapping[str, str] | None = None,
     ) -> Choice:
-        """Where the need fits now; reserves nothing."""
-        candidates = [member.candidate() for member in self.members.values()]
-        return choose(candidates, need, prefer=prefer, avoid=avoid, exclude=exclude)
+        """The one datacenter where all of it fits now; reserves nothing."""
+        ruled_out = exclude or {}
+        candidates = [member.candidate(demands) for name, member in self.members.items() if name not in ruled_out]
+        return choose(candidates, prefer=prefer, avoid=avoid, exclude=exclude)
 
     def claim(
         self,
-        key: str,
-        need: Quota,
+        demands: Mapping[str, Demand],
         *,
         prefer: str | None = None,
         avoid: Collection[str] = (),
         exclude: Mapping[str, str] | None = None,
     ) -> Choice:
-        """Place and reserve, as one step."""
+        """Place, and reserve room for each demand under its key, as one step."""
         with self._lock:
             ruled_out = dict(exclude or {})
             while True:
-                choice = self.place(need, prefer=prefer, avoid=avoid, exclude=ruled_out)
-                if choice.name is None or self.members[choice.name].claim(key, need):
+                choice = self.place(list(demands.values()), prefer=prefer, avoid=avoid, exclude=ruled_out)
+                if choice.name is None or self.members[choice.name].claim(demands):
                     return choice
                 ruled_out[choice.name] = "its probe is under way"
 
-    def fits_when_empty(self, need: Quota) -> bool:
+    def release(self, key: str) -> None:
+        """Give a claim up, wherever it is."""
+        for member in self.members.values():
+            member.claims.release(key)
+
+    def fits_when_empty(self, demands: Sequence[Demand]) -> bool:
         """Whether some datacenter is big enough. One that wasn't heard of yet may be."""
-        known = [member.limits for member in self.members.values()]
-        return any(limits is None or limits.covers(need) for limits in known)
+        return any(member.fits_when_empty(demands) for member in self.members.values())
 
     # Sums
 
@@ -125,35 +121,9 @@ class Fleet:
     # Images
 
     def upload_image(self, image: ImageFile) -> str:
-        """Upload to every datacenter; those that fail go without, and only if all fail so does this."""
-        with ThreadPoolExecutor(self.UPLOADS, thread_name_prefix="openstack-api-upload") as pool:
-            calls = {
-                member.name: pool.submit(member.datacenter.upload_image, image) for member in self.members.values()
-            }
-        images: dict[str, str] = {}
-        errors: list[str] = []
-        for name, call in calls.items():
-            error = call.exception()
-            if error is None:
-                images[name] = call.result()
-            elif isinstance(error, DatacenterError):
-                self._log.error("Image %s is missing in datacenter %s: %s", image.name, name, error)
-                errors.append(str(error))
-            else:
-                raise error
-        if not images:
-            raise TryElsewhere(f"image {image.name} could not be uploaded to any datacenter: {'; '.join(errors)}")
-        return join_images(images)
+        """See `images.upload`."""
+        return join_images(images.upload(self.members, image, self._log))
 
     def delete_image(self, address: str) -> None:
-        """Delete an image wherever it is. If a datacenter fails, the caller is told, to try again later."""
-        errors: list[DatacenterError] = []
-        for name, image in split_images(address).items():
-            try:
-                self.member(name).datacenter.delete_image(image)
-            except Gone as error:
-                self._log.info("Image %s needs no deletion: %s", image, error)
-            except DatacenterError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        """See `images.delete`."""
+        images.delete(self.members, split_images(address), self._log)

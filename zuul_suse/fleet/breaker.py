@@ -73,6 +73,14 @@ class Breaker:
         with self._lock:
             self._probe_since = None
 
+    def answered(self) -> None:
+        """A launch was told that the datacenter is full: it lives, so a probe has found out what it was to find out."""
+        with self._lock:
+            if self._state() == HALF_OPEN:
+                self._opened_at, self._probe_since, self._rest = None, None, self._shortest
+                self._failures.clear()
+            self._probe_since = None
+
     def succeeded(self, source: str = "launch") -> None:
         """A launch arrived, or a list came back."""
         with self._lock:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests per second, per datacenter.
 
-A worker thread or the poller waits in `wait` until its turn; state machines never do. One per `fleet.Member`.
+A worker thread or the poller waits in `wait` until its turn; state machines never do. A datacenter that asked to be
+left alone (Retry-After) gives no turns until that time is over. One per `fleet.Member`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable
 
 class Limiter:
     """Hands out turns that are 1/rate seconds apart; an idle time is not saved up beyond `burst` turns."""
+
+    LONGEST_REST = 600.0  # a datacenter that asks for more is asked again then
 
     def __init__(
         self,
@@ -27,12 +30,33 @@ class Limiter:
         self._sleep = sleep
         self._lock = threading.Lock()  # worker threads and the poller's thread of one datacenter meet here
         self._next = clock()
+        self._quiet_until = self._next
+
+    @property
+    def rests_for(self) -> float:
+        """Seconds for which the datacenter is still to be left alone."""
+        return max(0.0, self._quiet_until - self._clock())
+
+    def rest(self, seconds: float) -> None:
+        """Give no more turns for so long, not even to those who wait for theirs."""
+        with self._lock:
+            self._quiet_until = max(self._quiet_until, self._clock() + min(seconds, self.LONGEST_REST))
+            self._next = max(self._next, self._quiet_until)
+
+    def _take(self) -> float:
+        turn = max(self._next, self._clock() - self._saved)
+        self._next = turn + self._gap
+        return turn
 
     def wait(self) -> None:
         """Return when it is the caller's turn."""
         with self._lock:
-            now = self._clock()
-            turn = max(self._next, now - self._saved)
-            self._next = turn + self._gap
-        if turn > now:
-            self._sleep(turn - now)
+            turn = self._take()
+        while True:
+            pause = turn - self._clock()
+            if pause > 0:
+                self._sleep(pause)
+            with self._lock:
+                if turn >= self._quiet_until:
+                    return
+                turn = self._take()

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One datacenter as a member of the fleet: the datacenter with its breaker, limiter, poller, threads and claims.
+"""One datacenter as a member of the fleet: the datacenter with its breaker, gate, poller, threads and claims.
 
-Made by a shell, owned by `fleet.Fleet`, which starts and closes it. Every call to the datacenter goes through `call`
-(a worker thread) or the poller, and both wait for the limiter.
+Made by a shell, owned by `fleet.Fleet`, which starts and closes it. Whatever is asked of the datacenter is asked in a
+worker thread (`call`) or by the poller; every single request that the datacenter then makes passes the gate.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, Quota, Server
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Quota
 from zuul_suse.fleet.breaker import OPEN, Breaker
+from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
-from zuul_suse.fleet.placement import Candidate
+from zuul_suse.fleet.metrics import Metrics, NoMetrics, RateGate
+from zuul_suse.fleet.placement import Candidate, Demand, weight
 from zuul_suse.fleet.poller import Poller, Snapshot
 from zuul_suse.fleet.reaper import Reaper
 from zuul_suse.fleet.threads import MACHINE, Threads
@@ -26,11 +28,10 @@ T = TypeVar("T")
 
 
 class Member:
-    """See the module. A claim is a launch's share of the datacenter until its server shows in the list."""
+    """See the module."""
 
-    FULL_REST = 30.0  # how long a datacenter that said "full" is left alone
+    FULL_REST = 30.0  # how long a datacenter that said "full" is left alone, if it doesn't say itself
     WATCHED = 5.0  # state machines call `watch` about once a second
-    CLAIM_AGE = 120.0  # a claim that nobody touches belongs to a launch that its host dropped
 
     def __init__(
         self,
@@ -38,22 +39,28 @@ class Member:
         *,
         rate: float = 10.0,
         workers: int = 8,
+        weight: float = 1.0,
         breaker: Breaker | None = None,
         log: logging.Logger | None = None,
         clock: Callable[[], float] | None = None,
         threads: Threads = MACHINE,
+        metrics: Metrics | None = None,
     ) -> None:
         self.datacenter = datacenter
         self.name = datacenter.name
+        self.weight = weight
         self.clock = clock = clock or threads.clock
-        log = (log or logging.getLogger("zuul_suse.fleet")).getChild(self.name)
+        self.log = log = (log or logging.getLogger("zuul_suse.fleet")).getChild(self.name)
+        self.metrics = metrics or NoMetrics()
         self.breaker = breaker or Breaker(clock=clock)
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
+        datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock)
+        self.claims = Claims(clock)
         self.reaper = Reaper(log, self._delete, clock=clock)
         self.poller = Poller(
             self.name,
             log,
-            self._list_servers,
+            datacenter.list_servers,
             datacenter.limits,
             self._polled,
             self._is_busy,
@@ -62,35 +69,34 @@ class Member:
         )
         # A datacenter that hangs uses up its own threads only. The prefix: see Poller.
         self._pool = threads.pool(workers, f"openstack-api-{self.name}")
-        self._claims: dict[str, tuple[Quota, float]] = {}
+        self.reading: set[str] = set()  # servers whose console is wanted before they go
         self._watched_until = 0.0
-        self._full_until = 0.0
-        self._lock = threading.Lock()  # PoolWorkers claim while the create loop releases
+        self._rests_until, self._rests = 0.0, ""
+        self._lock = threading.Lock()  # worker threads and the poller's set a rest while PoolWorkers look at it
 
     # Calls
 
     def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Do something in a worker thread, when the limiter allows."""
+        """Do something in a worker thread."""
 
-        def limited() -> T:
-            self.limiter.wait()
-            return work(*args, **kwargs)
+        def heeding() -> T:
+            try:
+                return work(*args, **kwargs)
+            except DatacenterError as error:
+                self.heed(error)
+                raise
 
-        return self._pool.submit(limited)
-
-    def _list_servers(self) -> Sequence[Server]:
-        self.limiter.wait()
-        return self.datacenter.list_servers()
+        return self._pool.submit(heeding)
 
     def _delete(self, server_id: str) -> Future[None]:
         return self.call(self.datacenter.delete, server_id)
 
-    def _polled(self, snapshot: Snapshot | None) -> None:
-        if snapshot is None:
+    def _polled(self, answer: Snapshot | Exception) -> None:
+        if isinstance(answer, Snapshot):
+            self.breaker.succeeded("list")
+            self.reaper.sweep(answer)
+        elif not (isinstance(answer, DatacenterError) and self.heed(answer)):
             self.breaker.failed("list")
-            return
-        self.breaker.succeeded("list")
-        self.reaper.sweep(snapshot)
 
     def watch(self) -> None:
         """Somebody waits for a server to come or go: poll quickly for a while."""
@@ -99,61 +105,104 @@ class Member:
     def _is_busy(self) -> bool:
         return self.breaker.state != OPEN and (self.clock() < self._watched_until or self.reaper.busy)
 
-    # Claims
+    def is_out(self) -> bool:
+        """Whether nothing that is under way here can be seen to end."""
+        return self.poller.failing and self.breaker.state == OPEN
 
-    def claim(self, key: str, need: Quota) -> bool:
-        """Reserve room under this key, and the probe's place if the breaker is half-open."""
-        if not self.breaker.enter():
+    def arrived(self, since: float, ordered_at: float) -> None:
+        """A launch's server can be reached; it was made at `since`."""
+        self.breaker.succeeded()
+        self.metrics.time("boot", self.clock() - ordered_at)
+
+    # Rests
+
+    def heed(self, error: DatacenterError) -> bool:
+        """Leave the datacenter alone if it asked for that; False if it didn't."""
+        if error.rest is None:
             return False
-        with self._lock:
-            self._claims[key] = (need, self.clock())
+        self.limiter.rest(error.rest)
+        self._rest(error.rest, f"wants to be left alone for {error.rest:.0f} s")
         return True
 
-    def touch(self, key: str) -> bool:
-        """Keep a claim alive; False if there is none under this key."""
-        with self._lock:
-            if key not in self._claims:
-                return False
-            self._claims[key] = (self._claims[key][0], self.clock())
-            return True
-
-    def release(self, key: str) -> None:
-        """The server shows in the list, or won't come: it is not counted here any more."""
-        with self._lock:
-            self._claims.pop(key, None)
-
     def is_full(self) -> None:
-        """The datacenter said so, whatever our sums say: leave it alone for a while."""
-        with self._lock:
-            self._full_until = self.clock() + self.FULL_REST
+        """The datacenter said so, whatever our sums say: launch nothing there for a while."""
+        self._rest(self.FULL_REST, "said that it is full")
 
-    # Sums
+    def _rest(self, seconds: float, why: str) -> None:
+        with self._lock:
+            until = self.clock() + seconds
+            if until > self._rests_until:
+                self._rests_until, self._rests = until, why
+
+    # Placement
+
+    def claim(self, demands: Mapping[str, Demand]) -> bool:
+        """Reserve room under each key, and the probe's place if the breaker is half-open."""
+        needs: dict[str, Quota] = {}
+        for key, demand in demands.items():
+            order = demand.order(self.name)
+            if isinstance(order, str):
+                return False
+            needs[key] = self.datacenter.need(order)
+        if not self.breaker.enter():
+            return False
+        self.claims.add(needs)
+        return True
+
+    def _asked(self, demands: Sequence[Demand]) -> tuple[Quota, str | None]:
+        """What all of it takes here, and why it can't be done at all."""
+        need = Quota()
+        for demand in demands:
+            order = demand.order(self.name)
+            refusal = order if isinstance(order, str) else self.datacenter.refusal(order)
+            if refusal is not None or isinstance(order, str):
+                return need, refusal
+            need += self.datacenter.need(order)
+        return need, None
+
+    def refuses(self, demand: Demand) -> bool:
+        """Whether waiting for room here is in vain."""
+        return self._asked([demand])[1] is not None
+
+    def fits_when_empty(self, demands: Sequence[Demand]) -> bool:
+        """Whether it is big enough, or may be."""
+        need, refusal = self._asked(demands)
+        return refusal is None and (self.limits is None or self.limits.covers(need))
+
+    def bounds(self, demands: Sequence[Demand]) -> str:
+        """What stands between these and an empty datacenter, in words."""
+        need, refusal = self._asked(demands)
+        return refusal or f"needs {need}, the limits are {self.limits or 'not known'}"
 
     @property
     def limits(self) -> Quota | None:
         """What the datacenter last said of its limits; None if never."""
         return self.poller.snapshot.limits
 
-    def candidate(self) -> Candidate:
+    def free(self) -> Quota | None:
+        """What is free beside everything that is there and in flight; None if it was never heard of."""
+        snapshot = self.poller.snapshot
+        if snapshot.limits is None:
+            return None
+        return snapshot.limits - sum(self.claims.held(), snapshot.used)
+
+    def candidate(self, demands: Sequence[Demand]) -> Candidate:
         """What placement needs to know."""
         snapshot = self.poller.snapshot
+        need, refusal = self._asked(demands)
         with self._lock:
-            now = self.clock()
-            self._claims = {key: claim for key, claim in self._claims.items() if now - claim[1] < self.CLAIM_AGE}
-            claimed = [need for need, _ in self._claims.values()]
-            rests = now < self._full_until
-        used = [server.need for server in snapshot.servers.values()] + claimed
-        free = None
-        if snapshot.limits is not None:
-            free = snapshot.limits - sum(used, Quota())
+            rests = self._rests if self.clock() < self._rests_until else None
         return Candidate(
             name=self.name,
+            need=need,
             limits=snapshot.limits or UNLIMITED,
-            free=free,
+            free=self.free(),
             breaker=self.breaker.state,
             admits=self.breaker.admits(),
             rests=rests,
-            used=len(used),
+            used=len(snapshot.servers) + len(self.claims.held()),
+            weight=weight(demands, self.name, self.weight),
+            refusal=refusal,
         )
 
     def close(self) -> None:

@@ -7,53 +7,80 @@ Called by `fleet.Fleet` for a whole request and again for each launch that moves
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zuul_suse.datacenter import Quota
+from zuul_suse.datacenter import UNLIMITED, Order, Quota
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One server that is wanted: the order for it in a datacenter of this name, or why it can't be had there.
+
+    `weights` pull towards datacenters, for this server, in place of the datacenters' own.
+    """
+
+    order: Callable[[str], Order | str]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+def weight(demands: Sequence[Demand], name: str, own: float) -> float:
+    """What servers that are wanted together make of a datacenter: the least that one of them does."""
+    return min((demand.weights.get(name, own) for demand in demands), default=own)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is known about a datacenter. `free` is None as long as it was never asked successfully."""
+    """What is known about a datacenter, and what it would need for what is wanted.
+
+    `free` is None as long as it was never asked successfully; `refusal` says why it can't do it at all.
+    """
 
     name: str
-    limits: Quota
-    free: Quota | None
+    need: Quota
+    limits: Quota = UNLIMITED
+    free: Quota | None = None
     breaker: str = "closed"
     admits: bool = True
-    rests: bool = False
+    rests: str | None = None
     used: int = 0
     weight: float = 1.0
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen datacenter, or None; and for each that was not eligible, the reason."""
+    """The chosen datacenter, or None; and for each that was not eligible, the reason.
+
+    `waits` are those of them that are well and will do when they have room again.
+    """
 
     name: str | None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    waits: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
 
 
-def refusal(candidate: Candidate, need: Quota) -> str | None:
+def obstacle(candidate: Candidate) -> str | None:
     """Why this datacenter can't take the need now; None if it can."""
+    if candidate.refusal is not None:
+        return candidate.refusal
     if not candidate.admits:
         return f"its breaker is {candidate.breaker}"
     if candidate.free is None:
         return "not heard of yet"
-    if candidate.rests:
-        return "said that it is full"
-    if not candidate.free.covers(need):
+    if candidate.rests is not None:
+        return candidate.rests
+    if not candidate.free.covers(candidate.need):
         return f"free: {candidate.free}"
     return None
 
 
-def headroom(candidate: Candidate, need: Quota) -> float:
+def headroom(candidate: Candidate) -> float:
     """The share of its scarcest resource that stays free, from 0 to 1, times the weight."""
-    left = (candidate.free or Quota()) - need
+    left = (candidate.free or Quota()) - candidate.need
     shares = [
         amount / limit
         for amount, limit in (
@@ -68,7 +95,6 @@ def headroom(candidate: Candidate, need: Quota) -> float:
 
 def choose(
     candidates: Iterable[Candidate],
-    need: Quota,
     *,
     prefer: str | None = None,
     avoid: Collection[str] = (),
@@ -77,23 +103,26 @@ def choose(
     """The preferred datacenter if it can, else the least loaded one; `avoid` is a wish, `exclude` is final."""
     eligible: list[Candidate] = []
     reasons = dict(exclude or {})
+    waits = set()
     for candidate in candidates:
         if candidate.name in reasons:
             continue
-        reason = refusal(candidate, need)
+        reason = obstacle(candidate)
         if reason is None:
             eligible.append(candidate)
-        else:
-            reasons[candidate.name] = reason
+            continue
+        reasons[candidate.name] = reason
+        if candidate.refusal is None and candidate.admits and candidate.limits.covers(candidate.need):
+            waits.add(candidate.name)
     if not eligible:
-        return Choice(None, reasons)
+        return Choice(None, reasons, frozenset(waits))
 
     def rank(candidate: Candidate) -> tuple[bool, bool, bool, float, int, str]:
         return (
             candidate.name in avoid,
             candidate.name != prefer,
             candidate.breaker != "closed",
-            -headroom(candidate, need),
+            -headroom(candidate),
             candidate.used,
             candidate.name,
         )

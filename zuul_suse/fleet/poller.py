@@ -26,10 +26,11 @@ class Snapshot:
     asked_at: float = 0.0
     servers: Mapping[str, Server] = field(default_factory=dict)
     limits: Quota | None = None
+    used: Quota = field(default_factory=Quota)
 
 
 class Poller:
-    """See the module. `on_poll` is called in the poller's thread with the snapshot, or None after a failure."""
+    """See the module. `on_poll` is called in the poller's thread with the snapshot, or the error after a failure."""
 
     QUICK, SLOW = 1.0, 10.0
     LIMITS_AGE = 300.0
@@ -40,7 +41,7 @@ class Poller:
         log: logging.Logger,
         list_servers: Callable[[], Sequence[Server]],
         read_limits: Callable[[], Quota],
-        on_poll: Callable[[Snapshot | None], None],
+        on_poll: Callable[[Snapshot | Exception], None],
         is_busy: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
         threads: Threads = MACHINE,
@@ -52,7 +53,7 @@ class Poller:
         self._is_busy = is_busy
         self._clock = clock
         self._limits_at = 0.0
-        self._failing = False
+        self.failing = False
         self._threads = threads
         self._wake = threads.signal()
         self._stopping = False
@@ -96,26 +97,27 @@ class Poller:
                 self._limits_at = asked_at
             servers = {server.id: server for server in self._list_servers()}
         except DatacenterError as error:
-            if not self._failing:
+            if not self.failing:
                 self._log.warning("Can't list: %s", error)
-            self._failing = True
-            self._report(None)
+            self.failing = True
+            self._report(error)
             return
-        except Exception:
+        except Exception as error:
             # A fault in a kind's translation must not end this thread: the datacenter would be blind for ever.
             self._log.exception("Unexpected error while listing %s", self._name)
-            self._report(None)
+            self._report(error)
             return
-        if self._failing:
+        if self.failing:
             self._log.info("Lists again")
-        self._failing = False
-        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits)
+        self.failing = False
+        used = sum((server.need for server in servers.values()), Quota())
+        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits, used)
         self._report(self.snapshot)
 
-    def _report(self, snapshot: Snapshot | None) -> None:
+    def _report(self, answer: Snapshot | Exception) -> None:
         if self._stopping:
             return  # worker threads may have ended already
         try:
-            self._on_poll(snapshot)
+            self._on_poll(answer)
         except Exception:
             self._log.exception("Unexpected error after listing %s", self._name)

@@ -11,6 +11,7 @@ an exception there would abort a whole pass of Nodepool's PoolWorker.
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,15 @@ from nodepool.driver import statemachine
 from nodepool.driver.utils import QuotaInformation
 
 from nodepool import exceptions  # type: ignore[attr-defined]
-from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, NoCapacity, Order, Quota, Server
+from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, Quota, Server
 from zuul_suse.datacenter.kinds import load_kind
 from zuul_suse.fleet import Fleet, Member, join_server, split_images, split_server
-from zuul_suse.fleet.launch import CreateMachine, DeleteMachine
+from zuul_suse.fleet.console import log_console
+from zuul_suse.fleet.deletion import DeleteMachine
+from zuul_suse.fleet.launch import CreateMachine
 from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
+from zuul_suse.nodepool_driver.demand import demand_for
 
 
 def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
@@ -36,7 +40,8 @@ def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
     for given in config.provider["datacenters"]:
         settings = {key: value for key, value in given.items() if key not in own}
         datacenter = load_kind(given["kind"]).open_datacenter(given["name"], settings)
-        members.append(Member(datacenter, rate=given.get("rate", defaults["rate"]), log=log))
+        rate, weight = (given.get(key, defaults[key]) for key in ("rate", "weight"))
+        members.append(Member(datacenter, rate=rate, weight=weight, log=log))
     return Fleet(members, log)
 
 
@@ -76,7 +81,10 @@ class SuseResource(statemachine.Resource):  # type: ignore[misc]
 
 
 class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
-    """Nodepool's view of a launch; `external_id` follows the launch from datacenter to datacenter."""
+    """Nodepool's view of a launch; `external_id` follows the launch from datacenter to datacenter.
+
+    While a launch waits for room its time doesn't run: Nodepool's launch-timeout is for those under way.
+    """
 
     def __init__(self, machine: CreateMachine) -> None:
         super().__init__()
@@ -86,13 +94,13 @@ class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
     def advance(self) -> SuseInstance | None:
         try:
             server = self.machine.advance()
-        except NoCapacity as error:
-            raise exceptions.QuotaException(str(error)) from error
         except DatacenterError as error:
             raise exceptions.LaunchNodepoolException(str(error)) from error
         finally:
             self.state = self.machine.state
             self.external_id = self.machine.address
+        if self.machine.waits:
+            self.start_time = time.monotonic()
         if server is None or self.machine.address is None:
             return None
         self.complete = True
@@ -144,19 +152,14 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         self.fleet.start()
         node_id = metadata["nodepool_node_id"]
         images = split_images(image_external_id) if image_external_id else None
-
-        def order_for(datacenter: str) -> Order | None:
-            image = label.cloud_image.image if label.cloud_image else (images or {}).get(datacenter)
-            return Order(hostname, image, label.need, label.config, metadata) if image else None
-
         machine = CreateMachine(
             self.fleet,
             node_id,
-            label.need,
-            order_for,
+            demand_for(label, images, hostname, metadata),
             prefer=az,
             avoid=self._forget_launch(node_id),
             boot_timeout=self.config.boot_timeout,
+            console_log=label.console_log,
             log=log,
         )
         self._launches[node_id] = machine
@@ -182,15 +185,12 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         if member is not None:
             member.breaker.failed()
 
-    def getConsoleLog(self, label: SuseLabel, external_id: str) -> str | None:
-        """Called in the create loop, so it is given a few seconds only."""
-        name, server_id = split_server(external_id)
-        try:
-            member = self.fleet.member(name)
-            return member.call(member.datacenter.console_log, server_id).result(timeout=5)
-        except (DatacenterError, TimeoutError) as error:
-            self.log.warning("No console log of %s: %s", external_id, error)
-            return None
+    def getConsoleLog(self, label: SuseLabel, external_id: str | None) -> None:
+        """Called in the create loop, which must not wait: it goes to the log from a worker thread, then comes the
+        deletion."""
+        name, server_id = split_server(external_id or "")
+        if label.console_log and name in self.fleet.members:
+            log_console(self.fleet.members[name], server_id, self.log)
 
     # Lists and sums
 

@@ -15,7 +15,7 @@ from typing import Any
 from nodepool.driver import ConfigPool, ConfigValue, ProviderConfig
 
 from zuul_suse.datacenter import Quota
-from zuul_suse.datacenter.kinds import with_defaults
+from zuul_suse.datacenter.kinds import KINDS, with_defaults
 from zuul_suse.nodepool_driver import options, schema
 
 
@@ -27,13 +27,18 @@ class SuseImage(ConfigValue):  # type: ignore[misc]
         values = with_defaults(known, given)
         self.name: str = values["name"]
         self.image: str = values.get("image") or self.name
+        self.images: dict[str, str] = values.get("images") or {}
         self.pause: bool = values.get("pause", False)
         self.meta: dict[str, Any] = values.get("meta", {})
-        self.username: str = values["username"] or (built.username if built else "zuul")
+        self.username: str | None = values["username"] or (built.username if built else None)
         self.python_path: str = values["python-path"] or (built.python_path if built else "auto")
         self.shell_type: str | None = values["shell-type"] or (built.shell_type if built else None)
         self.connection_type: str = values["connection-type"]
-        self.connection_port: int = values["connection-port"]
+        self.connection_port: int = values["connection-port"] or (5986 if self.connection_type == "winrm" else 22)
+
+    def image_in(self, datacenter: str) -> str:
+        """The image's alias or id in a datacenter."""
+        return self.images.get(datacenter, self.image)
 
     @property
     def external_name(self) -> str:
@@ -55,8 +60,12 @@ class SuseLabel(ConfigValue):  # type: ignore[misc]
         self.cpus: int = values["cpus"] or 0
         self.ram: int = values["ram"] or 0
         self.config: dict[str, str] = values["config"]
-        checking = values["host-key-checking"]
+        checking, console = values["host-key-checking"], values["console-log"]
         self.host_key_checking: bool = pool.host_key_checking if checking is None else checking
+        self.console_log: bool = pool.console_log if console is None else console
+        self.datacenters: list[str] | None = values["datacenters"] or pool.datacenters
+        self.weights: dict[str, float] = {**pool.weights, **(values["weights"] or {})}
+        self.settings: dict[str, dict[str, Any]] = {kind: values[kind] or {} for kind in KINDS}
 
     @property
     def need(self) -> Quota:
@@ -84,6 +93,9 @@ class SusePool(ConfigPool):  # type: ignore[misc]
         checking = values["host-key-checking"]
         self.host_key_checking: bool = self.provider.host_key_checking if checking is None else checking
         self.ignore_provider_quota = True
+        self.console_log: bool = values["console-log"]
+        self.datacenters: list[str] | None = values["datacenters"]
+        self.weights: dict[str, float] = values["weights"] or {}
         labels = [SuseLabel(given, self) for given in values["labels"]]
         self.labels: dict[str, SuseLabel] = {label.name: label for label in labels}
 
@@ -128,6 +140,8 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
             self._pools[pool.name] = pool
             for number, name in enumerate(pool.labels):
                 self._known(newconfig.labels, name, "labels", ("pools", index, "labels", number)).pools.append(pool)
+
+        self.kinds: dict[str, str] = {given["name"]: given["kind"] for given in values["datacenters"]}
 
     def _load_images(self, values: dict[str, Any], newconfig: Any) -> None:
         for index, given in enumerate(values["diskimages"]):

@@ -31,7 +31,7 @@ PROVIDER = (
         str,
         "format in which built images are uploaded",
         default="tar",
-        choices=("tar", "qcow2", "raw"),
+        choices=("tar", "qcow2", "raw", "vhd"),
     ),
     Option("image-name-format", str, "name of an uploaded image", default="{image_name}-{timestamp}"),
     Option("post-upload-hook", str, "command that is run after an upload"),
@@ -40,15 +40,21 @@ PROVIDER = (
 DATACENTER = (
     Option("name", str, "the datacenter's name in logs, and the zone of its nodes", required=True),
     Option("kind", str, "what it is", required=True, choices=tuple(sorted(KINDS))),
-    Option("rate", float, "requests per second", default=10.0),
+    Option("rate", float, "requests per second to its API; no more are made, whatever asks for them", default=10.0),
+    Option("weight", float, "pull of this datacenter: twice as much takes it for twice as empty", default=1.0),
+)
+
+_WHERE = (
+    Option("datacenters", [str], "names of the datacenters that may be used; default: all"),
+    Option("weights", {str: float}, "weights of datacenters by their names, in place of the datacenters' own"),
 )
 
 _IMAGE_ACCESS = (
-    Option("username", str, "the user that logs in"),
+    Option("username", str, "the user that logs in; default: the built image's, else what Zuul's executor is set to"),
     Option("python-path", str, "Python on the node; `auto` lets Ansible look"),
     Option("shell-type", str, "Ansible's ansible_shell_type"),
-    Option("connection-type", str, "Ansible's connection", default="ssh", choices=("ssh", "network_cli")),
-    Option("connection-port", int, "port to connect to", default=22),
+    Option("connection-type", str, "Ansible's connection", default="ssh", choices=("ssh", "network_cli", "winrm")),
+    Option("connection-port", int, "port to connect to; default: 22, with winrm 5986"),
 )
 
 DISKIMAGE = (
@@ -61,6 +67,7 @@ DISKIMAGE = (
 CLOUD_IMAGE = (
     Option("name", str, "the name that labels use", required=True),
     Option("image", str, "the image's alias or id in the datacenters; default: the name"),
+    Option("images", {str: str}, "the same for single datacenters, by their names, where it differs"),
     *_IMAGE_ACCESS,
 )
 
@@ -74,6 +81,8 @@ POOL = (
     Option("priority", int, "of this pool among others; lower comes first"),
     Option("host-key-checking", bool, "whether host keys of nodes are collected; default: the provider's"),
     Option("use-internal-ip", bool, "connect to a node's private address", default=False),
+    Option("console-log", bool, "whether the console of a server that doesn't boot goes to the log", default=False),
+    *_WHERE,
 )
 
 LABEL = (
@@ -84,4 +93,9 @@ LABEL = (
     Option("ram", int, "RAM of a node in MiB; default: what the datacenter gives"),
     Option("config", {str: str}, "further settings in the datacenter's own words", default={}),
     Option("host-key-checking", bool, "whether host keys of nodes are collected; default: the pool's"),
+    Option(
+        "console-log", bool, "whether the console of a server that doesn't boot goes to the log; default: the pool's"
+    ),
+    *_WHERE,
+    *(Option(kind, dict, f"options for datacenters of kind {kind}: see there") for kind in sorted(KINDS)),
 )

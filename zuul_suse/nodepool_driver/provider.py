@@ -14,10 +14,10 @@ from typing import Any
 
 from nodepool.driver import statemachine
 
-from zuul_suse.datacenter import Quota
-from zuul_suse.fleet import Fleet, split_images
+from zuul_suse.fleet import Demand, Fleet, split_images
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
+from zuul_suse.nodepool_driver.demand import demand_for
 
 
 class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
@@ -31,50 +31,45 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         adapter.fleet.start()
         return adapter.fleet
 
-    def _need(self, node_types: list[str]) -> Quota:
-        return sum((self.pool.labels[name].need for name in node_types), Quota())
+    def _demands(self, node_types: list[str]) -> list[Demand]:
+        return [demand_for(self.pool.labels[name], self._images(name)) for name in node_types]
+
+    def _images(self, label: str) -> dict[str, str] | None:
+        """Ids of a label's built image by datacenter: an upload may have failed in some."""
+        image = self.pool.labels[label].diskimage
+        upload = image and self.zk.getMostRecentImageUpload(image.name, self.provider.name, cached=True)
+        return split_images(upload.external_id) if upload else None
 
     def _missing_types(self) -> list[str]:
         """Types of the nodes that this request still lacks."""
         missing = Counter(self.request.node_types) - Counter(self._satisfied_types.labels())
         return list(missing.elements())
 
-    def _without_image(self) -> dict[str, str]:
-        """Datacenters that lack a built image of the request: an upload may have failed in some."""
-        excluded: dict[str, str] = {}
-        for name in set(self.request.node_types):
-            image = self.pool.labels[name].diskimage
-            upload = image and self.zk.getMostRecentImageUpload(image.name, self.provider.name, cached=True)
-            if upload:
-                uploaded = split_images(upload.external_id)
-                excluded |= {dc: f"lacks {image.name}" for dc in self._fleet.members if dc not in uploaded}
-        return excluded
-
     def hasProviderQuota(self, node_types: list[str]) -> bool:
         """Whether the request could fit at all; an outage is no reason to refuse it for ever."""
         if not super().hasProviderQuota(node_types):
             return False
-        need = self._need(node_types)
-        fits = self._fleet.fits_when_empty(need)
+        demands = self._demands(node_types)
+        fits = self._fleet.fits_when_empty(demands)
         if not fits:
-            limits = "; ".join(f"{member.name}: {member.limits}" for member in self._fleet.members.values())
-            self.log.warning("No datacenter is big enough: the request needs %s; the limits are %s", need, limits)
+            members = self._fleet.members.values()
+            sizes = "; ".join(f"{member.name}: {member.bounds(demands)}" for member in members)
+            self.log.warning("No datacenter is big enough: %s", sizes)
         return fits
 
     def hasRemainingQuota(self, ntype: str) -> bool:
         """Whether it fits now. The first time this chooses a datacenter for all that is missing."""
         if not super().hasRemainingQuota(ntype):
             return False
-        without_image = self._without_image()
         if self.chosen_az is not None:
-            choice = self._fleet.place(self._need([ntype]), prefer=self.chosen_az, exclude=without_image)
+            choice = self._fleet.place(self._demands([ntype]), prefer=self.chosen_az)
             if choice.name is None or choice.name == self.chosen_az:
                 return choice.name is not None
             chosen = self._fleet.members.get(self.chosen_az)
             if chosen is not None and chosen.breaker.admits():
                 return False  # it is well but full: wait, so that the nodes of the request stay together
             self.log.warning("Datacenter %s is out, the request goes on elsewhere", self.chosen_az)
-        choice = self._fleet.place(self._need(self._missing_types()), exclude=without_image)
+        choice = self._fleet.place(self._demands(self._missing_types()))
         if choice.name is None:
             self.log.info("No datacenter has room now: %s", choice)
             return False
@@ -86,8 +81,8 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
 
     def launch(self, node: Any) -> None:
         """Claim the room at once: the launch itself begins in another thread, after the next request was looked at."""
-        need = self._need([node.type[0]])
-        self._fleet.claim(node.id, need, prefer=self.chosen_az, exclude=self._without_image())
+        (demand,) = self._demands([node.type[0]])
+        self._fleet.claim({node.id: demand}, prefer=self.chosen_az)
         super().launch(node)
 
 

@@ -9,7 +9,7 @@ neither network nor file. Voluptuous finds the faults, this module words the fir
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import voluptuous as v
@@ -62,11 +62,15 @@ def _checked(option: Option) -> Any:
     """The voluptuous schema of one value."""
     if option.choices:
         return v.All(str, v.In(option.choices))
-    if option.type is float:
+    if isinstance(option.type, dict):
+        return {key: _checked_type(value) for key, value in option.type.items()}
+    return _checked_type(option.type)
+
+
+def _checked_type(kind: Any) -> Any:
+    if kind is float:
         return v.All(v.Any(int, float), _no_bool, v.Range(min=0, min_included=False))
-    if option.type is int:
-        return v.All(int, _no_bool)
-    return option.type
+    return v.All(int, _no_bool) if kind is int else kind
 
 
 def _no_bool(value: Any) -> Any:
@@ -98,12 +102,20 @@ def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
         if option.choices:
             text = f'"{value}" is not one of {", ".join(option.choices)}'
         elif isinstance(fault, v.RangeInvalid):
-            text = f"{value!r} is not more than 0"
+            text = f"{_at(value, fault.path)!r} is not more than 0"
+        elif isinstance(option.type, dict) and float in option.type.values():
+            text = f"expected a map of names to numbers, not {value!r}"
         elif isinstance(option.type, type):
             text = f"expected {_TYPES[option.type]}, not {value!r}"
         else:
             text = f"expected texts only, not {value!r} (put quotes around numbers and booleans)"
         raise wrong(provider, path, text) from error
+
+
+def _at(value: Any, path: Sequence[Any]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
 
 
 def _check_items(provider: Any, path: Path, items: Any, known: Sequence[Option]) -> None:
@@ -125,11 +137,32 @@ def check(provider: Any) -> None:
     for key in ("datacenters", "pools"):
         if not provider[key]:
             raise wrong(provider, (key,), "needs at least one")
+    for index, image in enumerate(provider.get("cloud-images", [])):
+        _check_names(provider, ("cloud-images", index, "images"), image.get("images", {}))
     for index, pool in enumerate(provider["pools"]):
         path = ("pools", index, "labels")
+        _check_where(provider, path[:-1], pool)
         _check_items(provider, path, pool["labels"], options.LABEL)
         for number, label in enumerate(pool["labels"]):
             _check_image_of(provider, (*path, number), label)
+            _check_where(provider, (*path, number), label)
+            for kind in sorted(set(KINDS) & set(label)):
+                _check_keys(provider, (*path, number, kind), label[kind], load_kind(kind).LABEL_OPTIONS)
+
+
+def _check_where(provider: Any, path: Path, given: Mapping[str, Any]) -> None:
+    """Datacenters that a pool or label names are there."""
+    for key in ("datacenters", "weights"):
+        _check_names(provider, (*path, key), given.get(key) or ())
+    if given.get("datacenters") == []:
+        raise wrong(provider, (*path, "datacenters"), "needs at least one")
+
+
+def _check_names(provider: Any, path: Path, names: Iterable[str]) -> None:
+    known = [datacenter["name"] for datacenter in provider["datacenters"]]
+    for name in names:
+        if name not in known:
+            raise wrong(provider, path, f'"{name}" is not one of the datacenters {", ".join(known)}')
 
 
 def _check_datacenters(provider: Any) -> None:
@@ -193,7 +226,9 @@ def all_options() -> Iterator[tuple[str, Option]]:
     """Every option with the section it stands in, for the docs."""
     sections = {"provider": options.PROVIDER, "datacenter": options.DATACENTER} | dict(_LISTS)
     for name in sorted(KINDS):
-        sections[f"datacenter of kind {name}"] = load_kind(name).OPTIONS
+        kind = load_kind(name)
+        sections[f"datacenter of kind {name}"] = kind.OPTIONS
+        sections[f"label, in its map {name}"] = kind.LABEL_OPTIONS
     for section, known in sections.items():
         for option in known:
             yield section, option
