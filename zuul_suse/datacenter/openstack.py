@@ -127,11 +127,10 @@ class OpenStackDatacenter:
         known = self._servers.get(server_id)
         if known is not None and known.ipv4:
             return known
-        address = self._floating.attach(server_id, self._ours.metadata(server_id) or {})
-        exposed = self._servers.expose(server_id, address)
-        if exposed is None:
-            raise Gone(f"{self.name}: server {server_id} went away")
-        return exposed
+        metadata = self._ours.metadata(server_id)
+        if known is None or metadata is None:  # an address without the node's mark would never be found again
+            raise Gone(f"{self.name}: server {server_id} is not there, or not ours")
+        return self._servers.expose(known, self._floating.attach(server_id, metadata))
 
     def list_servers(self) -> Sequence[Server]:
         view = View(

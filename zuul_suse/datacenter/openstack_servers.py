@@ -95,12 +95,11 @@ class ServerList:
         with self._lock:
             self._added[server.id] = server
 
-    def expose(self, server_id: str, address: str) -> Server | None:
+    def expose(self, server: Server, address: str) -> Server:
         """It has a floating IP now."""
         with self._lock:
-            self._floating[server_id] = address
-            known = self._servers.get(server_id) or self._added.get(server_id)
-            return replace(known, ipv4=address) if known else None
+            self._floating[server.id] = address
+        return replace(server, ipv4=address)
 
     def get(self, server_id: str) -> Server | None:
         """As last listed."""
