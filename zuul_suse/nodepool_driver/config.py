@@ -60,6 +60,7 @@ class SuseLabel(ConfigValue):  # type: ignore[misc]
         self.cpus: int = values["cpus"] or 0
         self.ram: int = values["ram"] or 0
         self.config: dict[str, str] = values["config"]
+        self.dynamic_properties: dict[str, str] = values["dynamic-instance-properties"]
         checking, console = values["host-key-checking"], values["console-log"]
         self.host_key_checking: bool = pool.host_key_checking if checking is None else checking
         self.console_log: bool = pool.console_log if console is None else console

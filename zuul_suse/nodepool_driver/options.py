@@ -92,6 +92,12 @@ LABEL = (
     Option("cpus", int, "cores of a node; default: what the datacenter gives"),
     Option("ram", int, "RAM of a node in MiB; default: what the datacenter gives"),
     Option("config", {str: str}, "further settings in the datacenter's own words", default={}),
+    Option(
+        "dynamic-instance-properties",
+        {str: str},
+        "further metadata of a server, in which `{request.NAME}` is an attribute of Nodepool's request",
+        default={},
+    ),
     Option("host-key-checking", bool, "whether host keys of nodes are collected; default: the pool's"),
     Option(
         "console-log", bool, "whether the console of a server that doesn't boot goes to the log; default: the pool's"
