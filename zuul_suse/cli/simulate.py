@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`zuul-suse simulate`."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from zuul_suse.datacenter import WrongConfiguration
+from zuul_suse.simulation import plot, scenario_file, table
+from zuul_suse.simulation.datacenter import FAULTS
+from zuul_suse.simulation.report import figures
+from zuul_suse.simulation.scenario import Scenario, default_scenario, scaled_labels
+from zuul_suse.simulation.simulation import Simulation
+
+SILENT = 2.0  # seconds before a word on progress is due
+
+
+@click.command()
+@click.option("--datacenters", type=click.IntRange(1, 500), help="How many datacenters.  [default: 30]")
+@click.option("--ready", type=click.IntRange(0, 20000), help="Nodes kept ready over all labels.  [default: 800]")
+@click.option(
+    "--hours", type=click.FloatRange(0, 24 * 14, min_open=True), help="How long requests come.  [default: 24]"
+)
+@click.option("--requests-per-day", type=click.FloatRange(0), help="How many requests come.  [default: 6.25 x ready]")
+@click.option("--load", type=click.FloatRange(0), default=1.0, help="Multiplies the requests.")
+@click.option("--seed", type=int, help="Of all chance: the same seed gives the same run.  [default: 1]")
+@click.option(
+    "--outage",
+    "outages",
+    multiple=True,
+    metavar="FAULT:DATACENTER[,...]:AT:FOR",
+    help="In place of the scenario's outages, say black-hole:dc03,dc04:9h:90m; `none` for a day without any. "
+    f"Faults: {', '.join(FAULTS)}.",
+)
+@click.option(
+    "--scenario",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file with datacenters, labels, load and outages; other options prevail.",
+)
+@click.option("--plot", "svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw it into an SVG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def simulate(
+    datacenters: int | None,
+    ready: int | None,
+    hours: float | None,
+    requests_per_day: float | None,
+    load: float,
+    seed: int | None,
+    outages: tuple[str, ...],
+    file: Path | None,
+    svg: Path | None,
+    as_json: bool,
+) -> None:
+    """A day of a large fleet within a minute, with outages: waits, spread, failovers, leaks.
+
+    The fleet's own code runs over played datacenters, on a virtual clock; nothing is contacted.
+    """
+    try:
+        if file and datacenters:
+            raise click.UsageError("--datacenters doesn't go with --scenario: the file names its datacenters")
+        if svg:
+            plot.check()
+        scenario = scenario_file.read(file) if file else _default(datacenters, ready, requests_per_day, hours)
+        scenario = _overridden(scenario, ready, hours, requests_per_day, load, seed, outages)
+    except WrongConfiguration as error:
+        raise click.ClickException(str(error)) from error
+    run = Simulation(scenario)
+    with _progress() as tell:
+        run.run(tell)
+    told = figures(run)
+    if svg:
+        plot.draw(run, told, svg)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    for line in table.lines(told, run.journal.waits, run.journal.samples):
+        click.echo(line)
+    if svg:
+        click.echo(f"drawn: {svg}")
+
+
+def _default(datacenters: int | None, ready: int | None, requests: float | None, hours: float | None) -> Scenario:
+    return default_scenario(
+        datacenters=datacenters or 30,
+        ready=800 if ready is None else ready,
+        requests_per_day=requests,
+        hours=hours or 24.0,
+    )
+
+
+def _overridden(
+    scenario: Scenario,
+    ready: int | None,
+    hours: float | None,
+    requests_per_day: float | None,
+    load: float,
+    seed: int | None,
+    outages: tuple[str, ...],
+) -> Scenario:
+    """The scenario with what the options say differently."""
+    requests = (scenario.load.requests_per_day if requests_per_day is None else requests_per_day) * load
+    names = [site.name for site in scenario.sites]
+    if outages:
+        planned = [] if outages == ("none",) else [scenario_file.parse_outage(text, names) for text in outages]
+        scenario = replace(scenario, outages=planned)
+    return replace(
+        scenario,
+        labels=scenario.labels if ready is None else scaled_labels(scenario.labels, ready),
+        hours=hours or scenario.hours,
+        load=replace(scenario.load, requests_per_day=requests),
+        seed=scenario.seed if seed is None else seed,
+    )
+
+
+class _Teller:
+    """Says on a terminal how far it is, after a while."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._told = False
+
+    def __call__(self, part: float) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self._began > SILENT:
+            click.echo(f"\rsimulating: {part:4.0%}", nl=False, err=True)
+            self._told = True
+
+    def end(self) -> None:
+        if self._told:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[_Teller]:
+    teller = _Teller()
+    try:
+        yield teller
+    finally:
+        teller.end()
