@@ -9,7 +9,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +19,10 @@ from nodepool.config import Config
 from nodepool.driver import Drivers
 
 from nodepool import exceptions
-from zuul_suse.datacenter import Order
+from zuul_suse.datacenter import Order, Server, ServerState
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import split_server
-from zuul_suse.nodepool_driver.adapter import SuseAdapter
+from zuul_suse.nodepool_driver.adapter import SuseAdapter, SuseInstance
 from zuul_suse.nodepool_driver.demand import demand_for
 
 SECTION: dict[str, Any] = {
@@ -210,3 +212,20 @@ def test_console_is_logged_when_that_is_wanted_and_before_the_server_is_deleted(
     adapter.getConsoleLog(label, instance.external_id)
     soon(lambda: "No console log of" in caplog.text)
     adapter.getConsoleLog(label, None)
+
+
+def test_properties_come_from_the_request(adapter: SuseAdapter, caplog: pytest.LogCaptureFixture) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    label.dynamic_properties = {"for": "{request.requestor}", "bad": "{request.nobody}", "nodepool_node_id": "forged"}
+    request = SimpleNamespace(getSafeAttributes=lambda: SimpleNamespace(requestor="zuul"))
+    metadata = {"nodepool_provider_name": "suse", "nodepool_node_id": "0000000001"}
+    instance = crank(adapter.getCreateStateMachine("np1", label, None, metadata, request, None, LOG))
+    assert instance.metadata.items() >= {**metadata, "for": "zuul"}.items()
+    assert "bad" not in instance.metadata
+    assert "dynamic-instance-properties of label leap: bad" in caplog.text
+
+
+def test_a_datacenter_may_say_which_address_to_connect_to() -> None:
+    server = Server("s1", "np1", ServerState.ACTIVE, ipv4="203.0.113.1", ipv6="2001:db8::1", address="2001:db8::1")
+    assert SuseInstance("nbg/s1", server).interface_ip == "2001:db8::1"
+    assert SuseInstance("nbg/s1", replace(server, address=None)).interface_ip == "203.0.113.1"

@@ -58,7 +58,7 @@ class SuseInstance(statemachine.Instance):  # type: ignore[misc]
         datacenter, _ = split_server(address)
         self.ready = server.ready
         self.external_id = address
-        self.interface_ip = server.ipv4 or server.ipv6
+        self.interface_ip = server.address or server.ipv4 or server.ipv6
         self.public_ipv4 = server.ipv4
         self.public_ipv6 = server.ipv6
         self.private_ipv4 = server.private_ipv4
@@ -155,7 +155,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         machine = CreateMachine(
             self.fleet,
             node_id,
-            demand_for(label, images, hostname, metadata),
+            demand_for(label, images, hostname, self._properties(label, request) | metadata),
             prefer=az,
             avoid=self._forget_launch(node_id),
             boot_timeout=self.config.boot_timeout,
@@ -166,6 +166,16 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         while len(self._launches) > self.REMEMBERED:
             self._launches.popitem(last=False)
         return SuseCreateMachine(machine)
+
+    def _properties(self, label: SuseLabel, request: Any) -> dict[str, str]:
+        """Metadata that depends on the request. One that can't be worked out is left out: the node matters more."""
+        known = {}
+        for key, text in label.dynamic_properties.items():
+            try:
+                known[key] = text.format(request=request.getSafeAttributes())
+            except (AttributeError, KeyError, IndexError, ValueError) as error:
+                self.log.error("dynamic-instance-properties of label %s: %s: %r", label.name, key, error)
+        return known
 
     def _forget_launch(self, node_id: str) -> set[str]:
         """End an earlier launch of this node; returns the datacenter in which it failed, to avoid it."""
@@ -252,8 +262,12 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         sha256: str | None = None,
     ) -> str:
         known = {key: str(value) for key, value in (metadata or {}).items()}
+        built = Path(filename)
         return self.fleet.upload_image(
-            ImageFile(image_name, Path(filename), image_format or self.config.image_type, known)
+            {
+                name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known)
+                for name, kind in self.config.image_types.items()
+            }
         )
 
     def deleteImage(self, external_id: str) -> None:
