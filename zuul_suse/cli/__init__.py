@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from zuul_suse.cli.doctor import doctor
 from zuul_suse.cli.sandbox import sandbox
 from zuul_suse.cli.simulate import simulate
 from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError
@@ -26,6 +27,7 @@ def commands() -> None:
     """
 
 
+commands.add_command(doctor)
 commands.add_command(sandbox)
 commands.add_command(simulate)
 

@@ -79,9 +79,19 @@ def error_of(place: str, call: str, response: requests.Response) -> DatacenterEr
     return TryElsewhere(said, rest)
 
 
+def _words(error: Exception) -> str:
+    """What an exception says; of one that tells of a whole stack of libraries, where it went and why not."""
+    text = " ".join(str(error).split())
+    where = re.search(r"https?://[^\s:]+(:\d+)?", text)
+    why = re.search(r"\[Errno -?\d+\] ([\w ]+)|(timed out)|(Connection reset)|(closed connection without)", text)
+    if isinstance(error, keystone.ConnectFailure | keystone.ConnectTimeout) and where and why:
+        return f"can't connect to {where[0]}: {next(part for part in why.groups() if part)}"
+    return text[:_SHOWN] or type(error).__name__
+
+
 def translate(place: str, error: Exception) -> DatacenterError:
     """The house's word for an exception of the SDK, of keystoneauth or of requests."""
-    said = f"{place}: {' '.join(str(error).split())[:_SHOWN] or type(error).__name__}"
+    said = f"{place}: {_words(error)}"
     if isinstance(error, keystone.HttpError):
         return _refused_token(place, error)
     if isinstance(error, keystone.EndpointNotFound):
