@@ -77,6 +77,36 @@ def test_list_alone_does_not_close_it(breaker: Breaker, clock: Clock) -> None:
     assert breaker.state == "open"
 
 
+def test_list_that_comes_back_ends_the_rest_if_lists_had_failed(breaker: Breaker, clock: Clock) -> None:
+    for source, state in (("list", "half-open"), ("launch", "open")):
+        for rest in (0, 30, 60):  # opens, and two probes fail
+            clock.now += rest
+            for _ in range(3):
+                breaker.failed(source)
+        clock.now += 31
+        assert breaker.state == "open", source
+        breaker.succeeded("list")
+        assert breaker.state == state, source
+        breaker.succeeded()
+
+
+def test_call_that_hung_opens_it_at_once(breaker: Breaker) -> None:
+    breaker.failed("list", hung=True)
+    assert breaker.state == "open"
+
+
+def test_probe_is_overdue_when_nobody_came_for_a_while(breaker: Breaker, clock: Clock) -> None:
+    assert not breaker.overdue
+    opened(breaker)
+    clock.now += 59
+    assert breaker.state == "half-open"
+    assert not breaker.overdue
+    clock.now += 1
+    assert breaker.overdue
+    breaker.enter()
+    assert not breaker.overdue
+
+
 def test_each_failed_probe_doubles_the_rest(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
     for rest in (30, 60, 100, 100):

@@ -60,6 +60,13 @@ def test_half_open_comes_after_closed() -> None:
     assert choose([half_open]).name == "a"
 
 
+def test_probe_goes_first_but_not_before_the_preferred() -> None:
+    half_open = replace(candidate("a", used=9), breaker="half-open", probe=True)
+    assert choose([half_open, candidate("b")]).name == "a"
+    assert choose([half_open, candidate("b")], prefer="b").name == "b"
+    assert choose([half_open, candidate("b")], avoid={"a"}).name == "b"
+
+
 @pytest.mark.parametrize(
     ("refuses", "reason"),
     [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +74,12 @@ class Quota:
     def covers(self, need: Quota) -> bool:
         """Whether `need` fits into this amount."""
         return self.instances >= need.instances and self.cores >= need.cores and self.ram >= need.ram
+
+
+def total(quotas: Iterable[Quota]) -> Quota:
+    """Their sum; for the many of a list this is several times as quick as adding one to the other."""
+    many = list(quotas)
+    return Quota(sum(one.instances for one in many), sum(one.cores for one in many), sum(one.ram for one in many))
 
 
 UNLIMITED = Quota(math.inf, math.inf, math.inf)

@@ -34,6 +34,7 @@ class Breaker:
         self._failures: Counter[str] = Counter()
         self._rest = rest
         self._opened_at: float | None = None
+        self._opened_by = ""
         self._probe_since: float | None = None
 
     @property
@@ -51,6 +52,13 @@ class Breaker:
         """Whether a launch may go in now; takes nothing."""
         with self._lock:
             return self._admits()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has been half-open for a while and no launch came by as a probe."""
+        with self._lock:
+            asleep = self._probe_since is None and self._opened_at is not None
+            return asleep and self._clock() - (self._opened_at or 0.0) >= self._rest + self._shortest
 
     def _admits(self) -> bool:
         state = self._state()
@@ -82,19 +90,27 @@ class Breaker:
             self._probe_since = None
 
     def succeeded(self, source: str = "launch") -> None:
-        """A launch arrived, or a list came back."""
+        """A launch arrived, or a list came back.
+
+        A list closes nothing, but where lists were what failed it ends the long rest: a probe is worth its while.
+        """
         with self._lock:
             self._failures[source] = 0
             if source == "launch":
-                self._opened_at, self._probe_since, self._rest = None, None, self._shortest
+                self._opened_at, self._probe_since = None, None
+            if source == "launch" or self._opened_by == source:
+                self._rest = self._shortest
 
-    def failed(self, source: str = "launch") -> None:
-        """A launch failed through the datacenter's fault, or a list didn't come."""
+    def failed(self, source: str = "launch", *, hung: bool = False) -> None:
+        """A launch failed through the datacenter's fault, or a list didn't come.
+
+        A call that hung until it was given up took as long as many that fail at once, and says as much.
+        """
         with self._lock:
-            self._failures[source] += 1
+            self._failures[source] += self._threshold if hung else 1
             state = self._state()
             if state == HALF_OPEN:
                 self._rest = min(self._rest * 2, self._longest)
-                self._opened_at, self._probe_since = self._clock(), None
+                self._opened_at, self._opened_by, self._probe_since = self._clock(), source, None
             elif state == CLOSED and self._failures[source] >= self._threshold:
-                self._opened_at = self._clock()
+                self._opened_at, self._opened_by = self._clock(), source

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Quota
-from zuul_suse.fleet.breaker import OPEN, Breaker
+from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
 from zuul_suse.fleet.metrics import Metrics, NoMetrics, RateGate
@@ -31,6 +31,7 @@ class Member:
     """See the module."""
 
     FULL_REST = 30.0  # how long a datacenter that said "full" is left alone, if it doesn't say itself
+    HANGS = 30.0  # a poll that failed after so long was not refused, it hung
     WATCHED = 5.0  # state machines call `watch` about once a second
 
     def __init__(
@@ -96,7 +97,7 @@ class Member:
             self.breaker.succeeded("list")
             self.reaper.sweep(answer)
         elif not (isinstance(answer, DatacenterError) and self.heed(answer)):
-            self.breaker.failed("list")
+            self.breaker.failed("list", hung=self.clock() - self.poller.asked_at >= self.HANGS)
 
     def watch(self) -> None:
         """Somebody waits for a server to come or go: poll quickly for a while."""
@@ -203,7 +204,14 @@ class Member:
             used=len(snapshot.servers) + len(self.claims.held()),
             weight=weight(demands, self.name, self.weight),
             refusal=refusal,
+            probe=self._wants_probe(demands),
         )
+
+    def _wants_probe(self, demands: Sequence[Demand]) -> bool:
+        """Whether these should be launched here though others may have more room; more than one would be no probe."""
+        if len(demands) != 1 or not self.breaker.admits():
+            return False
+        return self.breaker.state == HALF_OPEN and (demands[0].spare or self.breaker.overdue)
 
     def close(self) -> None:
         """Stop threads; doesn't wait for calls that are under way."""

@@ -17,11 +17,13 @@ from zuul_suse.datacenter import UNLIMITED, Order, Quota
 class Demand:
     """One server that is wanted: the order for it in a datacenter of this name, or why it can't be had there.
 
-    `weights` pull towards datacenters, for this server, in place of the datacenters' own.
+    `weights` pull towards datacenters, for this server, in place of the datacenters' own. A `spare` server is one that
+    nobody waits for yet: the right one to find out whether a datacenter has come back.
     """
 
     order: Callable[[str], Order | str]
     weights: Mapping[str, float] = field(default_factory=dict)
+    spare: bool = False
 
 
 def weight(demands: Sequence[Demand], name: str, own: float) -> float:
@@ -33,7 +35,8 @@ def weight(demands: Sequence[Demand], name: str, own: float) -> float:
 class Candidate:
     """What is known about a datacenter, and what it would need for what is wanted.
 
-    `free` is None as long as it was never asked successfully; `refusal` says why it can't do it at all.
+    `free` is None as long as it was never asked successfully; `refusal` says why it can't do it at all. `probe`: what
+    is wanted should go there to find out whether it has come back, which else is never known while others have room.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Candidate:
     used: int = 0
     weight: float = 1.0
     refusal: str | None = None
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,11 +121,11 @@ def choose(
     if not eligible:
         return Choice(None, reasons, frozenset(waits))
 
-    def rank(candidate: Candidate) -> tuple[bool, bool, bool, float, int, str]:
+    def rank(candidate: Candidate) -> tuple[bool, bool, int, float, int, str]:
         return (
             candidate.name in avoid,
             candidate.name != prefer,
-            candidate.breaker != "closed",
+            0 if candidate.probe else 1 if candidate.breaker == "closed" else 2,
             -headroom(candidate),
             candidate.used,
             candidate.name,

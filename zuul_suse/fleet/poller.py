@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zuul_suse.datacenter import DatacenterError, Quota, Server
+from zuul_suse.datacenter import DatacenterError, Quota, Server, total
 from zuul_suse.fleet.threads import MACHINE, Threads
 
 
@@ -54,6 +54,7 @@ class Poller:
         self._clock = clock
         self._limits_at = 0.0
         self.failing = False
+        self.asked_at = 0.0  # when the poll began that is under way, or the last one
         self._threads = threads
         self._wake = threads.signal()
         self._stopping = False
@@ -89,7 +90,7 @@ class Poller:
 
     def poll(self) -> None:
         """One list, and now and then the limits; reports to `on_poll` and never raises."""
-        asked_at = self._clock()
+        self.asked_at = asked_at = self._clock()
         try:
             limits = self.snapshot.limits
             if limits is None or asked_at - self._limits_at > self.LIMITS_AGE:
@@ -110,7 +111,7 @@ class Poller:
         if self.failing:
             self._log.info("Lists again")
         self.failing = False
-        used = sum((server.need for server in servers.values()), Quota())
+        used = total(server.need for server in servers.values())
         self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits, used)
         self._report(self.snapshot)
 

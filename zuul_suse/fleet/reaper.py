@@ -59,7 +59,9 @@ class Reaper:
     def sweep(self, snapshot: Snapshot) -> None:
         """Delete what is listed and nobody's, forget what is gone."""
         with self._lock:
-            for server in snapshot.servers.values():
+            if not (self._ids or self._tags or self._under_way):
+                return
+            for server in snapshot.servers.values() if self._tags else ():
                 if server.metadata.get(LAUNCH_TAG) in self._tags:
                     self._ids.setdefault(server.id, snapshot.asked_at)
             # A list that was asked for before a server was handed over may not have it yet.

@@ -76,6 +76,6 @@ class WatchedBreaker(Breaker):
         super().succeeded(source)
         self._note()
 
-    def failed(self, source: str = "launch") -> None:
-        super().failed(source)
+    def failed(self, source: str = "launch", *, hung: bool = False) -> None:
+        super().failed(source, hung=hung)
         self._note()
