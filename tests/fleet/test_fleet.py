@@ -32,7 +32,7 @@ def test_addresses_and_image_lists_survive_a_round() -> None:
 
 def test_image_goes_to_every_datacenter_and_is_deleted_everywhere(bench: Make, image: ImageFile) -> None:
     one = bench(nbg=1, prg=1)
-    address = one.fleet.upload_image(image)
+    address = one.fleet.upload_image(dict.fromkeys(one.twins, image))
     assert set(split_images(address)) == {"nbg", "prg"}
     one.fleet.delete_image(address)
     assert not any(twin.list_images() for twin in one.twins.values())
@@ -42,7 +42,7 @@ def test_image_goes_to_every_datacenter_and_is_deleted_everywhere(bench: Make, i
 def test_datacenter_that_fails_goes_without_the_image(bench: Make, image: ImageFile) -> None:
     one = bench(nbg=1, prg=1)
     one.twins["nbg"].fault = "unreachable"
-    address = one.fleet.upload_image(image)
+    address = one.fleet.upload_image(dict.fromkeys(one.twins, image))
     assert set(split_images(address)) == {"prg"}
 
 
@@ -50,12 +50,12 @@ def test_upload_that_fails_everywhere_is_an_error(bench: Make, image: ImageFile)
     one = bench(nbg=1)
     one.twins["nbg"].fault = "unreachable"
     with pytest.raises(TryElsewhere, match="image x could not be uploaded to any datacenter: nbg: connection refused"):
-        one.fleet.upload_image(image)
+        one.fleet.upload_image(dict.fromkeys(one.twins, image))
 
 
 def test_failed_deletion_of_an_image_is_told_after_the_others_were_tried(bench: Make, image: ImageFile) -> None:
     one = bench(nbg=1, prg=1)
-    address = one.fleet.upload_image(image)
+    address = one.fleet.upload_image(dict.fromkeys(one.twins, image))
     one.twins["nbg"].fault = "unreachable"
     with pytest.raises(TryElsewhere):
         one.fleet.delete_image(address)

@@ -24,12 +24,21 @@ def test_nodepool_accepts_it(configuration_file: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_every_label_has_an_image_in_a_pool_over_several_datacenters(configuration: dict[str, Any]) -> None:
+def test_every_label_is_offered_and_every_image_is_used(configuration: dict[str, Any]) -> None:
     (provider,) = configuration["providers"]
-    assert len(provider["datacenters"]) >= 3
-    offered = {label["name"]: label["diskimage"] for pool in provider["pools"] for label in pool["labels"]}
-    assert set(offered) == {label["name"] for label in configuration["labels"]}
-    assert set(offered.values()) == {image["name"] for image in provider["diskimages"]}
+    offered = [label for pool in provider["pools"] for label in pool["labels"]]
+    assert {label["name"] for label in offered} == {label["name"] for label in configuration["labels"]}
+    for key in ("diskimage", "cloud-image"):
+        used = {label[key] for label in offered if key in label}
+        assert used == {image["name"] for image in provider[f"{key}s"]}, key
+
+
+def test_it_shows_three_openstack_datacenters_and_an_incus_server(configuration: dict[str, Any]) -> None:
+    (provider,) = configuration["providers"]
+    kinds = [datacenter["kind"] for datacenter in provider["datacenters"]]
+    assert sorted(kinds) == ["incus", "openstack", "openstack", "openstack"]
+    used = {name for pool in provider["pools"] for name in pool["datacenters"]}
+    assert used == {datacenter["name"] for datacenter in provider["datacenters"]}
 
 
 def test_no_label_names_a_datacenter(configuration: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from zuul_suse.datacenter import Order, Server, ServerState
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import split_server
 from zuul_suse.nodepool_driver.adapter import SuseAdapter, SuseInstance
+from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
 
 SECTION: dict[str, Any] = {
@@ -181,7 +182,8 @@ def test_nodes_that_nobody_can_reach_open_the_breaker(adapter: SuseAdapter) -> N
 def test_leaked_image_is_listed_and_deleted(adapter: SuseAdapter, tmp_path: Path) -> None:
     (tmp_path / "leap.tar").write_bytes(b"x")
     metadata = {"nodepool_build_id": "1", "nodepool_upload_id": 2}
-    address = adapter.uploadImage(None, "leap-1", str(tmp_path / "leap.tar"), "tar", metadata)
+    adapter.config.uploads["leap"] = {"nbg": "tar", "prg": "tar"}
+    address = adapter.uploadImage(SimpleNamespace(name="leap"), "leap-1", str(tmp_path / "leap.tar"), "tar", metadata)
     assert sorted(part.split("=")[0] for part in address.split()) == ["nbg", "prg"]
     found = [one for one in adapter.listResources() if one.type == "image"]
     assert [one.metadata for one in found] == [{"nodepool_build_id": "1", "nodepool_upload_id": "2"}] * 2
@@ -189,6 +191,41 @@ def test_leaked_image_is_listed_and_deleted(adapter: SuseAdapter, tmp_path: Path
     soon(lambda: not twin(adapter, "nbg").list_images())
     adapter.deleteImage(address)
     assert not twin(adapter, "prg").list_images()
+
+
+def with_built_image(filters: list[str] | None) -> tuple[SuseProviderConfig, Any]:
+    section = copy.deepcopy(SECTION) | {"diskimages": [{"name": "leap"}]}
+    section["datacenters"][1]["image-type"] = "qcow2"
+    section["pools"][0]["labels"] = [{"name": "leap", "diskimage": "leap"}]
+    if filters:
+        section["pools"][0]["datacenters"] = filters
+    whole = Config()
+    whole.setLabels([{"name": "leap"}])
+    whole.setDiskImages([{"name": "leap", "elements": ["x"]}])
+    config = Drivers.get("suse").getProviderConfig(section)
+    config.load(whole)
+    return config, whole.diskimages["leap"]
+
+
+def test_image_is_built_and_uploaded_only_for_datacenters_that_may_use_it() -> None:
+    config, built = with_built_image(["prg"])
+    assert (built.image_types, config.image_type, config.uploads) == ({"qcow2"}, "qcow2", {"leap": {"prg": "qcow2"}})
+
+
+def test_each_datacenter_gets_the_image_in_its_own_format(tmp_path: Path) -> None:
+    config, built = with_built_image(None)
+    driver = Drivers.get("suse")
+    assert (built.image_types, built.keep_image_types) == ({"tar", "qcow2"}, {"tar", "qcow2"})
+    made = driver.getAdapter(config)
+    (tmp_path / "leap-0001.tar").write_bytes(b"x")
+    assert (
+        made.uploadImage(config.diskimages["leap"], "leap-1", str(tmp_path / "leap-0001.qcow2"), "x").split("=")[0]
+        == "nbg"
+    )
+    (tmp_path / "leap-0001.qcow2").write_bytes(b"x")
+    address = made.uploadImage(config.diskimages["leap"], "leap-1", str(tmp_path / "leap-0001.tar"), "tar")
+    assert [part.split("=")[0] for part in address.split()] == ["nbg", "prg"]
+    made.stop()
 
 
 def test_console_is_logged_when_that_is_wanted_and_before_the_server_is_deleted(

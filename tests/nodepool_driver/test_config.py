@@ -68,7 +68,7 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
         (*DATACENTER, "max_servers"),
         3,
         f'{P}.datacenters[nbg]: unknown key "max_servers" '
-        "(known: boot-delay, fault, kind, max-cores, max-ram, max-servers, name, rate, state-dir, weight)",
+        "(known: boot-delay, fault, image-type, kind, max-cores, max-ram, max-servers, name, rate, state-dir, weight)",
     ),
     ((*DATACENTER, "url"), "/x", f'{P}.datacenters[nbg]: unknown key "url" (known: '),
     (("datacenters", 0, "profiles"), "one", f"{P}.datacenters[local].profiles: expected texts only, not 'one'"),

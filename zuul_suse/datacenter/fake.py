@@ -60,6 +60,7 @@ OPTIONS = (
 )
 
 LABEL_OPTIONS: tuple[Option, ...] = ()
+IMAGE_TYPE = "tar"
 
 Record = dict[str, Any]
 
@@ -178,6 +179,7 @@ class FakeDatacenter(PlainDatacenter):
             # Nodepool takes an address with "fake" in it as one whose host keys need no scan.
             ipv4=f"fake-{server_id}" if state is ServerState.ACTIVE and not self.hides else None,
             fault=record.get("fault"),
+            full="No valid host" in (record.get("fault") or ""),
             need=Quota(*record.get("need", [1, 0, 0])),
             metadata=record.get("metadata", {}),
         )

@@ -39,6 +39,7 @@ from zuul_suse.datacenter import (
     TryElsewhere,
     WrongConfiguration,
 )
+from zuul_suse.datacenter.incus_examination import Examination
 from zuul_suse.datacenter.incus_image import metadata_tarball
 from zuul_suse.datacenter.incus_instance import server_of
 from zuul_suse.datacenter.kinds import Option, with_defaults
@@ -57,6 +58,7 @@ OPTIONS = (
 )
 
 LABEL_OPTIONS: tuple[Option, ...] = ()
+IMAGE_TYPE = "tar"
 
 UPLOAD_TIMEOUT = 3600.0  # a gigabyte to a slow disk far away
 _FULL = re.compile(r"no space left|reached maximum|exceed|quota|not enough|cannot allocate memory", re.IGNORECASE)
@@ -251,11 +253,8 @@ class IncusDatacenter(PlainDatacenter):
             self._finish(client, client.api.images[image_id].delete())
 
     def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
-        try:
-            yield Finding("limits", True, str(self.limits()))
-            yield Finding("servers", True, f"{len(self.list_servers())} listed")
-        except DatacenterError as error:
-            yield Finding("reachable", False, str(error))
+        examination = Examination(self.name, self._client, self._project, self._profiles)
+        return examination.run(orders, self.limits, self._timeout)
 
     def close(self) -> None:
         client = getattr(self._connections, "client", None)

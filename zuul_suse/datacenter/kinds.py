@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of datacenters, by the name that stands in a configuration file.
 
-A kind is a module with `OPTIONS` and `LABEL_OPTIONS` (tuples of Option) and `open_datacenter(name, options)`. It is
-imported when it is asked for, so a launcher loads no SDK that it doesn't use. Called by the shells and by commands
-that check a configuration.
+A kind is a module with `OPTIONS`, `LABEL_OPTIONS`, `IMAGE_TYPE` and `open_datacenter`. It is imported
+when it is asked for, so a launcher loads no SDK that it doesn't use. Called by the shells and by commands that check a
+configuration.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Kind(Protocol):
     """What a kind's module offers."""
 
     OPTIONS: tuple[Option, ...]  # keys of one of `datacenters`
+    IMAGE_TYPE: str  # the format of built images that it takes best
     LABEL_OPTIONS: tuple[Option, ...]  # keys of a label's map of the kind's name; they come as `Order.settings`
 
     def open_datacenter(self, name: str, options: Mapping[str, Any]) -> Datacenter:

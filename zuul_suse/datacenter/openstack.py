@@ -40,7 +40,9 @@ from zuul_suse.datacenter.openstack_request import Zones, server_body
 from zuul_suse.datacenter.openstack_servers import ServerList, View
 from zuul_suse.datacenter.openstack_session import Region
 
-__all__ = ["LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
+__all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
+
+IMAGE_TYPE = "qcow2"
 
 
 class OpenStackDatacenter:

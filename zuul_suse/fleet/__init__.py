@@ -94,6 +94,11 @@ class Fleet:
                     return choice
                 ruled_out[choice.name] = "its probe is under way"
 
+    def rename(self, key: str, new: str) -> None:
+        """Hand a claim on, wherever it is."""
+        for member in self.members.values():
+            member.claims.rename(key, new)
+
     def release(self, key: str) -> None:
         """Give a claim up, wherever it is."""
         for member in self.members.values():
@@ -120,9 +125,9 @@ class Fleet:
 
     # Images
 
-    def upload_image(self, image: ImageFile) -> str:
-        """See `images.upload`."""
-        return join_images(images.upload(self.members, image, self._log))
+    def upload_image(self, files: Mapping[str, ImageFile]) -> str:
+        """See `images.upload`; the file for each datacenter by its name."""
+        return join_images(images.upload(self.members, files, self._log))
 
     def delete_image(self, address: str) -> None:
         """See `images.delete`."""

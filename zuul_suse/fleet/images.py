@@ -31,10 +31,14 @@ def split_images(text: str) -> dict[str, str]:
     return {datacenter: image for datacenter, _, image in pairs}
 
 
-def upload(members: Mapping[str, Member], image: ImageFile, log: logging.Logger) -> dict[str, str]:
-    """Upload to every datacenter; those that fail go without, and only if all fail so does this."""
+def upload(members: Mapping[str, Member], files: Mapping[str, ImageFile], log: logging.Logger) -> dict[str, str]:
+    """Upload the file for each datacenter; those that fail go without, and only if all fail so does this."""
     with ThreadPoolExecutor(UPLOADS, thread_name_prefix="openstack-api-upload") as pool:
-        calls = {name: pool.submit(member.datacenter.upload_image, image) for name, member in members.items()}
+        calls = {
+            name: pool.submit(member.datacenter.upload_image, files[name])
+            for name, member in members.items()
+            if name in files
+        }
     images: dict[str, str] = {}
     errors: list[str] = []
     for name, call in calls.items():
@@ -42,12 +46,13 @@ def upload(members: Mapping[str, Member], image: ImageFile, log: logging.Logger)
         if error is None:
             images[name] = call.result()
         elif isinstance(error, DatacenterError):
-            log.error("Image %s is missing in datacenter %s: %s", image.name, name, error)
+            log.error("Image %s is missing in datacenter %s: %s", files[name].name, name, error)
             errors.append(str(error))
         else:
             raise error
     if not images:
-        raise TryElsewhere(f"image {image.name} could not be uploaded to any datacenter: {'; '.join(errors)}")
+        wanted = next(iter(files.values())).name
+        raise TryElsewhere(f"image {wanted} could not be uploaded to any datacenter: {'; '.join(errors)}")
     return images
 
 

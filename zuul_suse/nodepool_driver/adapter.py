@@ -266,7 +266,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         return self.fleet.upload_image(
             {
                 name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known)
-                for name, kind in self.config.image_types.items()
+                for name, kind in self.config.uploads[provider_image.name].items()
             }
         )
 

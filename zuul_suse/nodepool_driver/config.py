@@ -15,7 +15,7 @@ from typing import Any
 from nodepool.driver import ConfigPool, ConfigValue, ProviderConfig
 
 from zuul_suse.datacenter import Quota
-from zuul_suse.datacenter.kinds import KINDS, with_defaults
+from zuul_suse.datacenter.kinds import KINDS, load_kind, with_defaults
 from zuul_suse.nodepool_driver import options, schema
 
 
@@ -131,8 +131,10 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
         self.launch_retries: int = values["launch-retries"]
         self.launch_timeout: int = values["launch-timeout"]
         self.boot_timeout: int = values["boot-timeout"]
+        self.patience: int = values["patience"]
         self.host_key_checking: bool = values["host-key-checking"]
-        self.image_type: str = values["image-type"]
+        self.uploads = _uploads(values)
+        self.image_type = _common_type([set(formats.values()) for formats in self.uploads.values()])
         self.image_name_format: str = values["image-name-format"]
         self.post_upload_hook: str | None = values["post-upload-hook"]
         self._load_images(values, newconfig)
@@ -147,7 +149,9 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
     def _load_images(self, values: dict[str, Any], newconfig: Any) -> None:
         for index, given in enumerate(values["diskimages"]):
             built = self._known(newconfig.diskimages, given["name"], "diskimages", ("diskimages", index))
-            built.image_types.add(self.image_type)
+            formats = {self.image_type, *self.uploads[given["name"]].values()}
+            built.image_types |= formats
+            built.keep_image_types |= formats
             self.diskimages[given["name"]] = SuseImage(given, built)
         for given in values["cloud-images"]:
             self.cloud_images[given["name"]] = SuseImage(given)
@@ -163,3 +167,26 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
 
     def getSupportedLabels(self, pool_name: str | None = None) -> set[str]:
         return {label for pool in self._pools.values() if pool_name in (None, pool.name) for label in pool.labels}
+
+
+def _uploads(values: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """For each built image: in which format it goes to which datacenters, those where a label may use it."""
+    formats = {
+        given["name"]: given.get("image-type") or values["image-type"] or load_kind(given["kind"]).IMAGE_TYPE
+        for given in values["datacenters"]
+    }
+    wanted: dict[str, set[str]] = {given["name"]: set() for given in values["diskimages"]}
+    for pool in values["pools"]:
+        for label in pool["labels"]:
+            if label.get("diskimage") in wanted:
+                wanted[label["diskimage"]] |= set(label.get("datacenters") or pool.get("datacenters") or formats)
+    return {
+        image: {name: formats[name] for name in formats if name in (places or formats)}
+        for image, places in wanted.items()
+    }
+
+
+def _common_type(formats: list[set[str]]) -> str:
+    """The format whose file Nodepool asks for and hands over, of every image; the others lie beside it."""
+    shared = set.intersection(*formats) if formats else set()
+    return min(shared or set.union({"tar"}, *formats))

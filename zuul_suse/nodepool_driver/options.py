@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from zuul_suse.datacenter.kinds import KINDS, Option
 
+IMAGE_TYPES = ("tar", "qcow2", "raw", "vhd")
+
 PROVIDER = (
     Option(
         "name",
@@ -25,13 +27,18 @@ PROVIDER = (
     Option("boot-timeout", int, "seconds from the create call to an address, and from there to ssh", default=180),
     Option("max-concurrency", int, "requests handled at a time; -1: no limit", default=-1),
     Option("priority", int, "of this provider among others; lower comes first"),
+    Option(
+        "patience",
+        int,
+        "seconds for which a request that fits nowhere lets smaller ones pass; then a datacenter is kept for it",
+        default=60,
+    ),
     Option("host-key-checking", bool, "whether host keys of nodes are collected", default=True),
     Option(
         "image-type",
         str,
-        "format in which built images are uploaded",
-        default="tar",
-        choices=("tar", "qcow2", "raw", "vhd"),
+        "format in which built images are uploaded where a datacenter says no other; default: its kind's own",
+        choices=IMAGE_TYPES,
     ),
     Option("image-name-format", str, "name of an uploaded image", default="{image_name}-{timestamp}"),
     Option("post-upload-hook", str, "command that is run after an upload"),
@@ -42,6 +49,12 @@ DATACENTER = (
     Option("kind", str, "what it is", required=True, choices=tuple(sorted(KINDS))),
     Option("rate", float, "requests per second to its API; no more are made, whatever asks for them", default=10.0),
     Option("weight", float, "pull of this datacenter: twice as much takes it for twice as empty", default=1.0),
+    Option(
+        "image-type",
+        str,
+        "format in which built images are uploaded here; default: the provider's, else its kind's own",
+        choices=IMAGE_TYPES,
+    ),
 )
 
 _WHERE = (
