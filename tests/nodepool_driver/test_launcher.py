@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,30 +13,10 @@ import yaml
 from nodepool.zk import zookeeper as zk
 
 from .conftest import Installation, wait_for
+from .twin import Twin
 
 LEAK = "left-by-nobody"
 FOREIGN = "of-somebody-else"
-
-
-class Twin:
-    """The other end of a fake datacenter that lives in the launcher."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "servers").mkdir(parents=True)
-
-    def servers(self) -> dict[str, dict[str, Any]]:
-        paths = (self.folder / "servers").glob("*.json")
-        return {path.stem: json.loads(path.read_text()) for path in paths}
-
-    def add(self, server_id: str, **metadata: str) -> None:
-        (self.folder / "servers" / f"{server_id}.json").write_text(json.dumps({"metadata": metadata}))
-
-    def remove(self, server_id: str) -> None:
-        (self.folder / "servers" / f"{server_id}.json").unlink()
-
-    def fault(self, fault: str) -> None:
-        (self.folder / "fault").write_text(fault)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +129,7 @@ def test_launch_moves_to_the_other_datacenter(
 def test_request_that_fits_nowhere_fails_at_once(nodepool: Installation) -> None:
     request = nodepool.request("huge")
     wait_for("the request fails", lambda: nodepool.zk.getNodeRequest(request.id).state == zk.FAILED, 15)
-    assert "needs 1 servers, 100000 cores, 4096 MiB; the limits are nbg: 60 servers, 1000 cores" in nodepool.log
+    assert "nbg: needs 1 servers, 100000 cores, 4096 MiB, the limits are 60 servers, 1000 cores" in nodepool.log
 
 
 def test_request_that_fits_nowhere_now_waits_for_room(
@@ -164,6 +142,7 @@ def test_request_that_fits_nowhere_now_waits_for_room(
     time.sleep(12)  # the slowest poll
     request = nodepool.request("asked")
     wait_for("it waits", lambda: "No datacenter has room now" in nodepool.log[read:], 15)
+    assert nodepool.zk.getNodeRequest(request.id).state == zk.REQUESTED
     for twin, name in ballast:
         twin.remove(name)
     nodepool.give_back(nodepool.fulfilled(request, 40))

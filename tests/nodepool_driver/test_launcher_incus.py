@@ -71,10 +71,10 @@ def test_node_comes_up_with_scanned_host_keys_and_goes_when_released(
 def test_pool_at_its_limit_waits_and_goes_on(nodepool: Installation, local: IncusDatacenter) -> None:
     both = nodepool.fulfilled(nodepool.request("tiny", "tiny"), 60)
     third = nodepool.request("tiny")
-    wait_for("the third waits", lambda: "Pausing request handling" in nodepool.log, 20)
+    wait_for("the third is looked at", lambda: nodepool.log.count(f"{third.id}] Request is locked by") >= 2, 20)
     assert len(local.list_servers()) == 2
-    # ZooKeeper's watch may reach this client after the launcher's line reached its log.
-    wait_for("the third is pending", lambda: nodepool.zk.getNodeRequest(third.id).state == zk.PENDING, 20)
+    assert nodepool.zk.getNodeRequest(third.id).state == zk.REQUESTED
+    assert "Pausing request handling" not in nodepool.log
     nodepool.give_back(both[:1])
     (node,) = nodepool.fulfilled(third, 60)
     nodepool.give_back([node, both[1]])

@@ -11,7 +11,6 @@ begins anew.
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -30,12 +29,6 @@ CREATING = "creating server"
 BOOTING = "waiting for server"
 EXPOSING = "giving server an address"
 COMPLETE = "complete"
-
-# What the fault of a server says when its datacenter was merely full.
-FULL = re.compile(
-    r"no valid host|exhausted all hosts|maximum number of retries|quota|exceed|not enough|insufficient|no more ",
-    re.IGNORECASE,
-)
 
 
 class LaunchFailed(DatacenterError):
@@ -237,7 +230,7 @@ class CreateMachine:
                 self.state = EXPOSING
                 return None
             if server.state is ServerState.FAILED:
-                self._server_failed(attempt, server.fault)
+                self._server_failed(attempt, server)
                 return None
         elif snapshot.asked_at > attempt.since:
             attempt.absent_in.add(snapshot.number)
@@ -276,9 +269,9 @@ class CreateMachine:
 
     # Leaving
 
-    def _server_failed(self, attempt: _Attempt, fault: str | None) -> None:
-        reason = f"the server failed: {fault or 'no reason given'}"
-        if FULL.search(fault or ""):
+    def _server_failed(self, attempt: _Attempt, server: Server) -> None:
+        reason = f"the server failed: {server.fault or 'no reason given'}"
+        if server.full:
             attempt.member.reaper.abandon(attempt.server_id)
             self._full(attempt, reason)
         else:

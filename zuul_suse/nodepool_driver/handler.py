@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - Nodepool has no types
+"""Nodepool's request handler, with the fleet deciding where and whether a request fits.
+
+One per request and pass, in a pool's PoolWorker thread; one whose request was taken lives as long as its launches.
+A request's datacenter travels as Nodepool's availability zone, which already keeps the nodes of one request together.
+Room for all nodes of a request is claimed in one step, so that one that has begun doesn't wait half-built. Nodepool
+would pause a pool for a request that doesn't fit; here such a request stays as it is, and `fleet.queue` says who gives
+way to whom.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodepool.driver import statemachine
+from nodepool.zk import zookeeper
+
+from zuul_suse.datacenter import Quota
+from zuul_suse.fleet import Demand, Fleet, split_images
+from zuul_suse.fleet.queue import SPARE_RANK
+from zuul_suse.nodepool_driver.demand import demand_for
+
+MIN_READY = "NodePool:min-ready"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where a request fits: `reused` nodes are ready there, `made` have to be made."""
+
+    datacenter: str
+    reused: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+
+
+class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
+    """Handles one request. `chosen_az` is the datacenter that was chosen for it."""
+
+    chosen_az: str | None
+
+    def __init__(self, pw: Any, request: Any) -> None:
+        super().__init__(pw, request)
+        self._declined: list[str] | None = None
+        self._claims: dict[str, str] = {}  # label by the claim's key
+
+    @property
+    def _fleet(self) -> Fleet:
+        fleet: Fleet = self.manager.adapter.fleet
+        fleet.start()
+        return fleet
+
+    @property
+    def _spare(self) -> bool:
+        return bool(self.request.requestor == MIN_READY)
+
+    @property
+    def _rank(self) -> Any:
+        return SPARE_RANK if self._spare else self.request.priority[:2]
+
+    # Whether it can be done at all
+
+    def getDeclinedReasons(self) -> list[str]:
+        """Asked before and after the request is locked, within a moment: the answer is the same."""
+        if self._declined is None:
+            self._declined = list(super().getDeclinedReasons())
+        return self._declined
+
+    def _demands(self, node_types: list[str]) -> list[Demand]:
+        return [demand_for(self.pool.labels[name], self._images(name)) for name in node_types]
+
+    def _images(self, label: str) -> dict[str, str] | None:
+        """Ids of a label's built image by datacenter: an upload may have failed in some."""
+        image = self.pool.labels[label].diskimage
+        upload = image and self.zk.getMostRecentImageUpload(image.name, self.provider.name, cached=True)
+        return split_images(upload.external_id) if upload else None
+
+    def _need(self, node_types: list[str]) -> Quota:
+        return sum((self.pool.labels[name].need for name in node_types), Quota())
+
+    def hasProviderQuota(self, node_types: list[str]) -> bool:
+        """Whether the request could fit at all; an outage is no reason to refuse it for ever."""
+        limits = Quota(self.pool.max_servers, self.pool.max_cores, self.pool.max_ram)
+        if not limits.covers(self._need(node_types)):
+            return False
+        demands = self._demands(node_types)
+        fits = self._fleet.fits_when_empty(demands)
+        if not fits:
+            members = self._fleet.members.values()
+            sizes = "; ".join(f"{member.name}: {member.bounds(demands)}" for member in members)
+            self.log.warning("No datacenter is big enough: %s", sizes)
+        return fits
+
+    # Whether there is room now
+
+    def must_wait(self) -> bool:
+        """Whether to leave the request as it is; asked before anything is stored or locked for it."""
+        self._setFromPoolWorker()
+        if self.getDeclinedReasons():
+            return False
+        types = list(self.request.node_types)
+        shape = (self.pool.name, self._rank, self.request.reuse, *types)
+        if not self.manager.known_full(shape, self) and self._room(types) is not None:
+            return False
+        self.manager.fits_not(shape)
+        if self._spare:
+            return False  # it is declined, for which it has to be locked
+        self._queue(types)
+        return True
+
+    def _queue(self, types: list[str]) -> None:
+        lacks_pool = not self.manager.book.fits(self.pool, self._need(types))
+        demands = self._demands(types)
+        self.manager.queue.wait(self.request.id, self.pool.name, self._rank, demands, lacks_pool)
+
+    def _room(self, types: list[str]) -> Room | None:
+        """The datacenter that has most of it ready already, else the least loaded one; reserves nothing."""
+        closed = self.manager.queue.closed_to(self.request.id, self.pool.name, self._rank, self._spare)
+        rooms = self._with_ready_nodes(types, closed or {}) if self.request.reuse else []
+        for room in sorted(rooms, key=lambda room: len(room.made)):
+            others = {name: "" for name in self._fleet.members if name != room.datacenter}
+            if not room.made or (
+                closed is not None
+                and self.manager.book.fits(self.pool, self._need(room.made))
+                and self._fleet.place(self._demands(room.made), exclude={**others, **closed}).name
+            ):
+                return room
+        if closed is None or not self.manager.book.fits(self.pool, self._need(types)):
+            return None
+        choice = self._fleet.place(self._demands(types), exclude=closed)
+        if choice.name is None:
+            self.log.debug("No datacenter has room now: %s", choice)
+            return None
+        return Room(choice.name, made=types)
+
+    def _with_ready_nodes(self, types: list[str], closed: Any) -> list[Room]:
+        rooms = []
+        for name, labels in self.manager.book.ready(self.pool.name).items():
+            member = self._fleet.members.get(name)
+            reused = Counter(types) & labels
+            if member is not None and reused and not member.is_out():
+                rooms.append(Room(name, list(reused.elements()), list((Counter(types) - reused).elements())))
+        return rooms
+
+    # Taking it
+
+    def _runHandler(self) -> None:
+        """Claims room for all nodes before Nodepool changes anything; without room the request goes back untouched."""
+        self._setFromPoolWorker()
+        if not self.getDeclinedReasons():
+            types = list(self.request.node_types)
+            room = self._room(types)
+            if room is None or not self._claim(room):
+                self._give_back(types)
+                return
+            waited = self.manager.queue.leave(self.request.id)
+            if waited:
+                self.log.info("Request fits after %.0f s", waited)
+        super()._runHandler()
+        for key in self._claims:  # for nodes that came out of the ready ones after all
+            self._fleet.release(key)
+        self._claims.clear()
+
+    def _claim(self, room: Room) -> bool:
+        keys = {f"{self.request.id}:{number}": label for number, label in enumerate(room.made)}
+        if keys:
+            others = {name: "" for name in self._fleet.members if name != room.datacenter}
+            demands = dict(zip(keys, self._demands(room.made), strict=True))
+            if self._fleet.claim(demands, exclude=others).name is None:
+                return False
+        self._claims = keys
+        self.manager.book.take(self.pool.name, room.datacenter, room.reused)
+        self.chosen_az = room.datacenter
+        return True
+
+    def _give_back(self, types: list[str]) -> None:
+        if self._spare:
+            self.log.debug("Declining a request for a spare node: there is no room")
+            self.declineRequest()
+            return
+        self._queue(types)
+        self.zk.unlockNodeRequest(self.request)
+        self.done = True
+
+    def hasRemainingQuota(self, ntype: str) -> bool:
+        """Room was claimed for all; if a ready node was snatched away meanwhile, more is claimed.
+
+        If that fails and others of the request are being made, the launch waits for room by itself, so that the pool
+        needs no pause.
+        """
+        if ntype in self._claims.values():
+            return True
+        if self.manager.book.fits(self.pool, self._need([ntype])):
+            key = f"{self.request.id}:{ntype}:{len(self.launchers)}"
+            if self._fleet.claim({key: self._demands([ntype])[0]}, prefer=self.chosen_az).name:
+                self._claims[key] = ntype
+                return True
+        return bool(self.launchers)
+
+    def _declinedHandlerCleanup(self) -> None:
+        """A request that was begun and has no room any more is as good as new."""
+        if self.request.state == zookeeper.PENDING:
+            self.request.state = zookeeper.REQUESTED
+        super()._declinedHandlerCleanup()
+
+    def setNodeMetadata(self, node: Any) -> None:
+        """The zone was chosen in `_room`; Nodepool's own choice at random must not happen."""
+
+    def launch(self, node: Any) -> None:
+        """The launch begins in another thread, and finds its claim under the node's id."""
+        label = node.type[0]
+        self.manager.book.add(node.id, self.pool.name, self.pool.labels[label].need)
+        key = next((key for key, claimed in self._claims.items() if claimed == label), None)
+        if key is not None:
+            del self._claims[key]
+            self._fleet.rename(key, node.id)
+        super().launch(node)
