@@ -9,7 +9,9 @@ detection of its own: what the fleet forgets stays there and is counted.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 
 from zuul_suse.datacenter import DatacenterError, Gone, Order, Quota
@@ -45,7 +47,9 @@ class Host:
         self._journal = journal
         self._luck = luck
         self._labels = {label.name: label for label in scenario.labels}
-        self._orders = {label.name: self._demand(label) for label in scenario.labels}
+        self._demands = {
+            (label.name, spare): self._demand(label, spare) for label in scenario.labels for spare in (False, True)
+        }
         self._numbers = itertools.count(1)
         self._evicted_at = -EVICTION_PAUSE
         self._building: dict[str, Node] = {}
@@ -96,52 +100,60 @@ class Host:
     def _work(self) -> None:
         """One pass of the PoolWorker."""
         now = self._threads.clock()
+        full: set[tuple[str, ...]] = set()  # what didn't fit in this pass won't a moment later
         for request in list(self.requests):
-            if request.missing() and not request.failed:
-                self._serve(request)
-        for request in [request for request in self.requests if not request.missing()]:
-            if all(node.state in (READY, FAILED) for node in request.nodes):
+            if request.nodes or request.done:
+                continue
+            shape = ("spare" if request.spare else "", *request.labels)
+            if shape in full or not self._serve(request):
+                full.add(shape)
+                request.done = request.spare  # Nodepool declines it and asks again
+        for request in self.requests:
+            if request.nodes and all(node.state in (READY, FAILED) for node in request.nodes):
                 self._finish(request, now)
         self.requests = [request for request in self.requests if not request.done]
+        if full - {shape for shape in full if shape[0]}:
+            self._make_room()
 
-    def _serve(self, request: Request) -> None:
-        """Take ready nodes, and room for the rest in the same datacenter; nothing if it doesn't fit."""
+    def _serve(self, request: Request) -> bool:
+        """All its nodes in one datacenter: where most of them are ready, else where there is room; False if nowhere."""
         if not request.spare:
-            self._take_ready(request)
-        missing = request.missing()
-        if not missing:
-            return
-        keys = [f"{next(self._numbers):07d}" for _ in missing]
-        demands = {key: self._orders[label] for key, label in zip(keys, missing, strict=True)}
-        choice = self._fleet.claim(demands, exclude=self._elsewhere(request))
-        if choice.name is None:
-            if request.spare:
-                request.done = True  # Nodepool declines it and asks again
-            else:
-                self._make_room()
-            return
-        request.datacenter = choice.name
-        self._threads.sleep(HANDLING)
-        for key, label in zip(keys, missing, strict=True):
-            self._launch(request, key, label, choice.name)
+            ready = self._ready_nodes(request.labels)
+            for datacenter in sorted(ready, key=lambda name: -len(ready[name])):
+                if self._take(request, ready[datacenter], datacenter):
+                    return True
+        return self._take(request, [], None)
 
-    def _elsewhere(self, request: Request) -> dict[str, str]:
-        """Datacenters that a request can't go to any more, unless its own is out."""
-        chosen = request.datacenter
-        if chosen is None or not self._fleet.members[chosen].breaker.admits():
-            return {}
-        return {name: "the request is elsewhere" for name in self._fleet.members if name != chosen}
-
-    def _take_ready(self, request: Request) -> None:
-        """The first ready node decides the datacenter, as in Nodepool."""
-        for label in request.missing():
+    def _ready_nodes(self, labels: list[str]) -> dict[str, list[Node]]:
+        """Unused nodes that such a request could have, by datacenter."""
+        found: dict[str, list[Node]] = {}
+        for label, count in Counter(labels).items():
+            taken: Counter[str] = Counter()
             for node in self._spare[label].values():
-                if request.datacenter in (None, node.datacenter):
-                    del self._spare[label][node.key]
-                    node.request = request
-                    request.datacenter = node.datacenter
-                    request.nodes.append(node)
-                    break
+                name = str(node.datacenter)
+                if taken[name] < count and not self._fleet.members[name].is_out():
+                    taken[name] += 1
+                    found.setdefault(name, []).append(node)
+        return found
+
+    def _take(self, request: Request, ready: list[Node], datacenter: str | None) -> bool:
+        """Claim room for what isn't ready, all in one step, then launch it."""
+        missing = list((Counter(request.labels) - Counter(node.label for node in ready)).elements())
+        if missing:
+            keys = [f"{next(self._numbers):07d}" for _ in missing]
+            demands = {key: self._demands[label, request.spare] for key, label in zip(keys, missing, strict=True)}
+            others = {name: "" for name in self._fleet.members if datacenter not in (None, name)}
+            datacenter = self._fleet.claim(demands, exclude=others).name
+            if datacenter is None:
+                return False
+            self._threads.sleep(HANDLING)
+            for key, label in zip(keys, missing, strict=True):
+                self._launch(request, key, label, datacenter)
+        for node in ready:
+            del self._spare[node.label][node.key]
+            node.request = request
+            request.nodes.append(node)
+        return True
 
     def _finish(self, request: Request, now: float) -> None:
         request.done = True
@@ -188,7 +200,7 @@ class Host:
 
     # Launches
 
-    def _demand(self, label: Label) -> Demand:
+    def _demand(self, label: Label, spare: bool) -> Demand:
         order = Order("node", "image", Quota(1, label.cpus, label.ram))
 
         def order_in(datacenter: str) -> Order | str:
@@ -196,19 +208,19 @@ class Host:
                 return "the label isn't offered there"
             return order
 
-        return Demand(order_in, label.weights)
+        return Demand(order_in, label.weights, spare)
 
-    def _node_demand(self, label: str, key: str) -> Demand:
+    def _node_demand(self, node: Node) -> Demand:
         """The label's, with the mark by which a server is known as this node's."""
-        plain = self._orders[label]
+        plain = self._demands[node.label, node.request is not None and node.request.spare]
 
         def order_in(datacenter: str) -> Order | str:
             order = plain.order(datacenter)
             if isinstance(order, str):
                 return order
-            return Order(f"np{key}", order.image, order.need, metadata={NODE_MARK: key})
+            return replace(order, name=f"np{node.key}", metadata={NODE_MARK: node.key})
 
-        return Demand(order_in, plain.weights)
+        return replace(plain, order=order_in)
 
     def _launch(self, request: Request, key: str, label: str, prefer: str) -> None:
         node = Node(key, label, self._threads.clock(), request)
@@ -224,7 +236,7 @@ class Host:
         node.machine = CreateMachine(
             self._fleet,
             node.key,
-            self._node_demand(node.label, node.key),
+            self._node_demand(node),
             prefer=prefer,
             avoid=avoid,
             boot_timeout=self._scenario.boot_timeout,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from zuul_suse.fleet.deletion import DeleteMachine
@@ -40,11 +39,6 @@ class Request:
     hold: float
     spare: bool = False
     nodes: list[Node] = field(default_factory=list)
-    datacenter: str | None = None
     launched: int = 0
     done: bool = False
     failed: bool = False
-
-    def missing(self) -> list[str]:
-        """Labels for which there is no node yet."""
-        return list((Counter(self.labels) - Counter(node.label for node in self.nodes)).elements())
