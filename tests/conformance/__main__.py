@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make conformance`: Nodepool's own tests, as its wheel ships them, against our driver.
+
+Starts a private ZooKeeper with TLS and runs pytest in the installed Nodepool's folder with our `plugin`; each test has
+a chroot of its own, so several run at a time. Prints the totals and the exceptions; ends with 1 if a test failed that
+is not in exceptions.yaml, or passed that is. What is ours and what is upstream's in each group:
+
+- test_launcher, test_driver_metastatic, test_drivers, test_builder: see `driver`; every provider named `fake-*` is
+  ours, and so is the backing provider of metastatic; launcher, builder, metastatic, static and test driver are upstream's.
+- test_nodescan: Nodepool's key scan alone; the tests with a launcher run it on nodes of ours.
+- test_config_comparisons, test_sdk_integration: upstream's configuration and openstack driver; they show only that
+  ours beside them changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nodepool
+from tests.nodepool_driver.conftest import Coordination, private_zookeeper
+
+MODULES = (
+    "test_launcher",
+    "test_driver_metastatic",
+    "test_builder",
+    "test_nodescan",
+    "test_drivers",
+    "test_sdk_integration",
+    "test_config_comparisons",
+)
+HERE = Path(__file__).parent
+UPSTREAM = Path(nodepool.__file__).parent
+
+
+def environment(zookeeper: Coordination) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(HERE),
+        "NODEPOOL_ZK_HOST": f"127.0.0.1:{zookeeper.port}",
+        "NODEPOOL_ZK_CA": str(zookeeper.ca),
+        "NODEPOOL_ZK_CERT": str(zookeeper.cert),
+        "NODEPOOL_ZK_KEY": str(zookeeper.key),
+        "OS_TEST_TIMEOUT": "120",
+    }
+
+
+def run(zookeeper: Coordination, folder: Path, options: argparse.Namespace) -> int:
+    tests = options.tests or [f"nodepool/tests/unit/{module}.py" for module in MODULES]
+    command = [
+        sys.executable, "-m", "pytest", "-p", "plugin", "-q", "-rxXf", "--tb=short", "--show-capture=no",
+        "-p", "no:cacheprovider", "-c", str(HERE / "pytest.ini"), "--rootdir", str(UPSTREAM.parent),
+        "--junitxml", str(folder / "results.xml"), "-n", str(options.processes), "--dist", "worksteal", *tests,
+    ]  # fmt: skip
+    if not options.tests:
+        command.append("--whole-run")
+    if options.keep_logs:
+        command += ["--show-capture=all"]
+    return subprocess.run(command, cwd=UPSTREAM.parent, env=environment(zookeeper)).returncode
+
+
+def totals(results: Path) -> str:
+    suite = ET.parse(results).getroot().find("testsuite")
+    if suite is None:
+        return "no results"
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    ran, exceptions = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    return (
+        f"Conformance: {ran} of Nodepool's tests ran, {ran - failed - exceptions} passed, "
+        f"{exceptions} failed as exceptions.yaml says, {failed} failed against it; {float(suite.get('time', 0)):.0f} s"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tests", nargs="*", help="paths below site-packages, with ::names [default: all]")
+    parser.add_argument("--processes", type=int, default=3, help="tests at a time; they mostly wait [default: 3]")
+    parser.add_argument("--keep-logs", action="store_true", help="show the log of failed tests")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+        folder = Path(name)
+        with private_zookeeper(folder) as zookeeper:
+            code = run(zookeeper, folder, options)
+        print(totals(folder / "results.xml"))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
