@@ -6,9 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATE_DIR ?= /var/lib/zuul-suse
+N ?= 100
+LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages install install-test unit e2e down clean
+.PHONY: help demo test lint docs packages test-packages install install-test unit conformance e2e bench down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -16,7 +18,7 @@ help:  ## show this
 demo: packages install  ## bring the sandbox up and show verdicts on real changes
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
-test: test-packages install-test lint unit e2e  ## linters, types, import contracts, all tests
+test: test-packages install-test lint unit conformance e2e  ## linters, types, import contracts, all tests
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
@@ -33,6 +35,12 @@ docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 
 unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD
 	$(SUDO) $(BIN)/pytest -m "not e2e"
+
+conformance: install-test  ## the tests that Nodepool ships, against our driver
+	$(BIN)/python -m tests.conformance
+
+bench: test-packages install-test  ## Nodepool's own openstack driver and ours on one cloud: make bench N=200 LATENCY=50
+	$(BIN)/python -m tests.bench --count $(N) --latency $(LATENCY) --docs
 
 e2e: install-test  ## the whole CI, from a change to its verdict and back to nothing
 	$(SUDO) $(BIN)/pytest -m e2e
