@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATE_DIR ?= /var/lib/zuul-suse
+REGIONS ?= 2
 N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages install install-test unit conformance e2e bench down clean
+.PHONY: help demo test lint docs packages test-packages install install-test unit conformance e2e bench down cloud cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +45,12 @@ bench: test-packages install-test  ## Nodepool's own openstack driver and ours o
 
 e2e: install-test  ## the whole CI, from a change to its verdict and back to nothing
 	$(SUDO) $(BIN)/pytest -m e2e
+
+cloud: test-packages install-test  ## start an OpenStack of two regions (REGIONS=n) for tests, and say how to use it
+	$(BIN)/python -m tests.cloud up --regions $(REGIONS)
+
+cloud-down:  ## end that OpenStack
+	$(BIN)/python -m tests.cloud down
 
 down:  ## stop the sandbox
 	$(SUDO) $(BIN)/zuul-suse sandbox down --state-dir $(STATE_DIR)
