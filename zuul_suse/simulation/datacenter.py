@@ -88,7 +88,7 @@ class PlayedDatacenter(FakeDatacenter):
 
     def _play_fault(self, call: str) -> str:
         fault = self._strikes(call)
-        self._travel(fault)
+        self._travel(fault, 1 if call in ("create", "delete") else 2)
         self.fault = "none" if fault in (SLOW, LOST_ANSWERS) else fault
         if call == "create":
             self._prepare(fault)
@@ -102,10 +102,10 @@ class PlayedDatacenter(FakeDatacenter):
                 return outage.fault
         return "none"
 
-    def _travel(self, fault: str) -> None:
-        """Half of the way: a request takes time before and after it has its effect."""
+    def _travel(self, fault: str, halves: int = 1) -> None:
+        """Half of the way: what changes something takes time before and after it does. Lists go all of it at once."""
         slowness = self.SLOWER if fault == SLOW else 1.0
-        self._threads.sleep(self.site.latency * slowness * self._luck.uniform(0.4, 0.8))
+        self._threads.sleep(self.site.latency * slowness * halves * self._luck.uniform(0.4, 0.7))
 
     def _prepare(self, fault: str) -> None:
         """Note the create call, and how long its server will take."""
@@ -123,11 +123,6 @@ class PlayedDatacenter(FakeDatacenter):
             self.released.wait(TIMEOUT)
             raise TryElsewhere(f"{self.name}: timed out")
         return server_id
-
-    def list_servers(self) -> Sequence[Server]:
-        servers = super().list_servers()
-        self._travel("none")
-        return servers
 
     def delete(self, server_id: str) -> None:
         super().delete(server_id)

@@ -27,6 +27,7 @@ class Node:
     attempts: int = 0
     attempt_began: float = 0.0
     avoid: str | None = None
+    released_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -41,4 +42,3 @@ class Request:
     nodes: list[Node] = field(default_factory=list)
     launched: int = 0
     done: bool = False
-    failed: bool = False

@@ -145,9 +145,9 @@ def _outage(journal: Journal, outage: Outage, name: str) -> Figures:
 
 def leaks(run: Simulation) -> Figures:
     """Servers of ours that no node has, nodes that have no server, and others' servers that went."""
-    owned = {node.address for node in run.host.nodes.values()} - {None}
+    owned = {node.address for node in run.host.launcher.nodes.values()} - {None}
     there = {f"{name}/{key}" for name, datacenter in run.datacenters.items() for key in datacenter.ours()}
-    alive = {node.address for node in run.host.nodes.values() if node.state in (READY, USED)}
+    alive = {node.address for node in run.host.launcher.nodes.values() if node.state in (READY, USED)}
     return {
         "servers": len(there - owned),
         "nodes-without-server": len(alive - there),

@@ -80,8 +80,8 @@ class Simulation:
                 Sample(
                     at=now,
                     ready=host.ready,
-                    used=sum(node.state == USED for node in host.nodes.values()),
-                    building=host.building,
+                    used=sum(node.state == USED for node in host.launcher.nodes.values()),
+                    building=len(host.launcher.building),
                     waiting=host.waiting,
                     out=len(self.journal.open_since),
                     loads=tuple(datacenter.load() for datacenter in self.datacenters.values()),

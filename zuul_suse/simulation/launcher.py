@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays what Nodepool does with nodes: launches and their retries, ready nodes that nobody has yet, deletions.
+
+Owned by `host.Host`. Like Nodepool it has one loop that advances all launches and one that advances all deletions, with
+our shell's period. It has no leak detection of its own: what the fleet forgets stays there and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from zuul_suse.datacenter import DatacenterError, Gone, Order, Quota
+from zuul_suse.fleet import Demand, Fleet
+from zuul_suse.fleet.deletion import DeleteMachine
+from zuul_suse.fleet.launch import CreateMachine
+from zuul_suse.simulation.datacenter import NODE_MARK
+from zuul_suse.simulation.journal import Journal
+from zuul_suse.simulation.node import DELETING, FAILED, READY, Node, Request
+from zuul_suse.simulation.scenario import Label, Scenario
+from zuul_suse.simulation.virtual_threads import BlockedError, VirtualThreads
+
+TURN = 0.25  # our shell's period for launches and deletions
+CLEANING = 5.0  # Nodepool's DeletedNodeWorker
+SCAN = (1.0, 4.0)  # seconds until a server's ssh answered with its host keys
+LAUNCH_TIMEOUT = 1800.0
+
+
+class Launcher:
+    """See the module."""
+
+    def __init__(
+        self, fleet: Fleet, scenario: Scenario, threads: VirtualThreads, journal: Journal, luck: Random
+    ) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.spare: dict[str, dict[str, Node]] = {label.name: {} for label in scenario.labels}  # ready and nobody's
+        self.building: dict[str, Node] = {}
+        self.dying: dict[str, Node] = {}
+        self._demands = {
+            (label.name, spare): _demand(label, spare) for label in scenario.labels for spare in (False, True)
+        }
+        self._fleet = fleet
+        self._scenario = scenario
+        self._threads = threads
+        self._journal = journal
+        self._luck = luck
+        self._work = threads.signal()
+
+    def begin(self) -> None:
+        """Start the loops."""
+        self._threads.start(lambda: self._turn(self.building, self._advance_launch), "create")
+        self._threads.start(lambda: self._turn(self.dying, self._advance_deletion), "delete")
+        self._threads.start(self._clean, "deleted-node-worker")
+
+    def _turn(self, nodes: dict[str, Node], advance: Callable[[Node], None]) -> None:
+        while True:
+            if not nodes:
+                self._work.clear()
+                self._work.wait()
+            began = self._threads.clock()
+            for node in list(nodes.values()):
+                advance(node)
+            if self._threads.clock() != began:
+                raise BlockedError("a state machine's advance waited for something")
+            self._threads.sleep(TURN)
+
+    # Nodes
+
+    def demand(self, label: str, spare: bool) -> Demand:
+        """What a node of this label wants."""
+        return self._demands[label, spare]
+
+    def launch(self, request: Request, key: str, label: str, prefer: str) -> None:
+        """Begin to make a node for a request; room was claimed under the key."""
+        node = Node(key, label, self._threads.clock(), request)
+        self.nodes[key] = self.building[key] = node
+        request.nodes.append(node)
+        request.launched += 1
+        self._journal.began += 1
+        self._start_machine(node, prefer)
+        self._work.set()
+
+    def take(self, node: Node, request: Request) -> None:
+        """A ready node goes to a request."""
+        del self.spare[node.label][node.key]
+        node.request = request
+        request.nodes.append(node)
+
+    def give_back(self, node: Node) -> None:
+        """A ready node is nobody's."""
+        node.request = None
+        self.spare[node.label][node.key] = node
+
+    def release(self, node: Node) -> None:
+        """A node is to be deleted."""
+        self.spare[node.label].pop(node.key, None)
+        node.state, node.released_at = DELETING, self._threads.clock()
+        self.dying[node.key] = node
+        self._work.set()
+
+    # Launches
+
+    def _start_machine(self, node: Node, prefer: str | None = None) -> None:
+        plain = self._demands[node.label, node.request is not None and node.request.spare]
+
+        def order_in(datacenter: str) -> Order | str:
+            order = plain.order(datacenter)
+            if isinstance(order, str):
+                return order
+            return replace(order, name=f"np{node.key}", metadata={NODE_MARK: node.key})
+
+        node.attempts += 1
+        node.attempt_began = self._threads.clock()
+        node.machine = CreateMachine(
+            self._fleet,
+            node.key,
+            replace(plain, order=order_in),
+            prefer=prefer,
+            avoid=(node.avoid,) if node.avoid else (),
+            boot_timeout=self._scenario.boot_timeout,
+            new_tag=lambda: f"{self._luck.getrandbits(64):016x}",
+        )
+
+    def _advance_launch(self, node: Node) -> None:
+        if node.deletion is not None:  # of what a failed attempt left; Nodepool launches anew after it
+            if not _deleted(node.deletion):
+                return
+            node.deletion = None
+            self._start_machine(node)
+        machine = node.machine
+        if machine is None:
+            return  # its ssh host keys are being read
+        before = machine.datacenter
+        try:
+            if self._threads.clock() - node.attempt_began > LAUNCH_TIMEOUT:
+                raise DatacenterError("launch-timeout")
+            server = machine.advance()
+        except DatacenterError:
+            self._note_leaving(before, None)
+            self._retry(node, machine)
+            return
+        node.address = machine.address
+        if server is None:
+            self._note_leaving(before, machine.datacenter)
+            return
+        node.machine = None
+        node.datacenter = machine.datacenter
+        self._journal.boots.append(self._threads.clock() - node.began)
+        self._journal.launched[str(machine.datacenter)] += 1
+        self._threads.at(self._threads.clock() + self._luck.uniform(*SCAN), lambda: self._reached(node))
+
+    def _note_leaving(self, before: str | None, after: str | None) -> None:
+        if before is not None and before != after:
+            self._journal.leavings.append((self._threads.clock(), before))
+
+    def _reached(self, node: Node) -> None:
+        node.state = READY
+        del self.building[node.key]
+
+    def _retry(self, node: Node, machine: CreateMachine) -> None:
+        node.address, node.avoid = machine.address, machine.datacenter
+        machine.abandon()
+        if node.attempts >= self._scenario.launch_retries:
+            node.machine, node.state = None, FAILED
+            del self.building[node.key]
+            return
+        self._journal.retried += 1
+        if node.address is not None:
+            node.deletion = DeleteMachine(self._fleet, node.address)
+        else:
+            self._start_machine(node)
+
+    # Deletions
+
+    def _clean(self) -> None:
+        while True:
+            for node in list(self.dying.values()):
+                if node.address is None:
+                    self._gone(node)
+                elif node.deletion is None:
+                    node.deletion = DeleteMachine(self._fleet, node.address)
+            self._threads.sleep(CLEANING)
+
+    def _advance_deletion(self, node: Node) -> None:
+        if node.deletion is not None and _deleted(node.deletion):
+            self._gone(node)
+
+    def _gone(self, node: Node) -> None:
+        del self.nodes[node.key]
+        del self.dying[node.key]
+
+
+def _deleted(machine: DeleteMachine) -> bool:
+    try:
+        return machine.advance()
+    except Gone:
+        return True
+
+
+def _demand(label: Label, spare: bool) -> Demand:
+    order = Order("node", "image", Quota(1, label.cpus, label.ram))
+
+    def order_in(datacenter: str) -> Order | str:
+        if label.datacenters and datacenter not in label.datacenters:
+            return "the label isn't offered there"
+        return order
+
+    return Demand(order_in, label.weights, spare)
