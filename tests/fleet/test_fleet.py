@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from zuul_suse.datacenter import ImageFile, Quota, Server, ServerState, TryElsew
 from zuul_suse.fleet import join_images, join_server, split_images, split_server
 from zuul_suse.fleet.poller import Poller, Snapshot
 
+from .clock import Clock
 from .conftest import Bench, demand
 
 Make = Callable[..., Bench]
@@ -81,7 +83,10 @@ class Script:
     def __init__(self, *lists: list[Server] | Exception) -> None:
         self.lists = list(lists)
         self.reports: list[Snapshot | Exception] = []
-        self.poller = Poller("x", logging.getLogger("x"), self, lambda: Quota(1), self.reports.append, lambda: True)
+        self.gap = 30.0
+        self.poller = Poller(
+            "x", logging.getLogger("x"), self, lambda: Quota(1), self.reports.append, lambda last, took: last + self.gap
+        )
 
     def __call__(self) -> list[Server]:
         answer = self.lists.pop(0)
@@ -109,18 +114,60 @@ def test_poller_survives_a_fault_in_its_listener() -> None:
     assert script.poller.snapshot.number == 2
 
 
+def soon(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_poller_thread_polls_at_once_when_woken_and_ends() -> None:
     script = Script(*[[] for _ in range(50)])
-    script.poller.QUICK = script.poller.SLOW = 30.0  # type: ignore[misc]
     script.poller.start()
     script.poller.start()
-    deadline = time.monotonic() + 5
-    while script.poller.snapshot.number < 1 and time.monotonic() < deadline:
-        time.sleep(0.01)
     thread = script.poller._thread
     assert thread is not None
     assert thread.name.startswith("openstack-api")
-    assert script.poller.snapshot.number == 1
+    soon(lambda: script.poller.snapshot.number == 1)
+    script.poller.reconsider()
+    time.sleep(0.1)
+    assert script.poller.snapshot.number == 1, "it was not due"
+    script.poller.wake()
+    soon(lambda: script.poller.snapshot.number == 2)
+    script.gap = 0.05
+    script.poller.reconsider()
+    soon(lambda: script.poller.snapshot.number >= 4)
     script.poller.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_limits_are_read_again_when_the_datacenter_does_not_agree_with_them() -> None:
+    script = Script(*[[] for _ in range(4)])
+    read: list[int] = []
+    script.poller._read_limits = lambda: read.append(1) or Quota(1)  # type: ignore[func-returns-value]
+    script.poller.poll()
+    script.poller.poll()
+    assert len(read) == 1
+    script.poller.outdate_limits()
+    script.poller.poll()
+    script.poller.poll()
+    assert len(read) == 2
+
+
+def test_hanging_list_is_seen_while_it_hangs() -> None:
+    one = Bench(clock=Clock(), nbg=3)
+    one.poll()
+    member = one.fleet.members["nbg"]
+    one.twins["nbg"].fault = "black-hole"
+    thread = threading.Thread(target=member.poller.poll)
+    thread.start()
+    soon(lambda: member.poller.hangs_for == 0 and one.twins["nbg"].calls["list_servers"] == 2)
+    assert one.fleet.place([demand()]).name == "nbg"
+    one.clock.now += 21
+    assert str(one.fleet.place([demand()])) == "nbg: does not answer"
+    assert member.is_out()
+    one.twins["nbg"].released.set()
+    thread.join(5)
+    assert not member.is_out()
+    one.fleet.close()

@@ -47,7 +47,7 @@ def adapter() -> Iterator[SuseAdapter]:
     config.load(whole)
     made = driver.getAdapter(config)
     for member in made.fleet.members.values():
-        member.poller.QUICK = member.poller.SLOW = 0.05
+        member.pace.QUICK = member.pace.STEADY = member.pace.SLOW = 0.05
     yield made
     made.stop()
 

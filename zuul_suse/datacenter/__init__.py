@@ -170,16 +170,23 @@ class ImageFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Passage:
+    """A request on its way through the gate; who knows better what came of it says so, as in `status = "202"`."""
+
+    status: str = "ok"
+
+
 class Gate(Protocol):
     """What every single request to a datacenter's API passes: waits for the rate limit, then counts and times it."""
 
-    def __call__(self, call: str) -> AbstractContextManager[object]:
+    def __call__(self, call: str) -> AbstractContextManager[Passage]:
         """`call` is a stable name for what is asked, as "POST servers": it becomes part of a metric's name."""
 
 
-def no_gate(call: str) -> AbstractContextManager[object]:
+def no_gate(call: str) -> AbstractContextManager[Passage]:
     """The gate of a datacenter that nobody watches."""
-    return nullcontext()
+    return nullcontext(Passage())
 
 
 class Datacenter(Protocol):

@@ -133,8 +133,10 @@ class IncusDatacenter(PlainDatacenter):
 
         def gated(request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
             parts = urlsplit(str(request.url)).path.split("/")  # /1.0/instances/...
-            with self.gate(f"{request.method} {parts[2] if len(parts) > 2 else 'server'}"):
-                return send(request, **kwargs)
+            with self.gate(f"{request.method} {parts[2] if len(parts) > 2 else 'server'}") as passage:
+                response = send(request, **kwargs)
+                passage.status = str(response.status_code)
+                return response
 
         session.send = gated  # type: ignore[method-assign]
 

@@ -27,7 +27,7 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.exceptions import SDKException
 from requests.adapters import HTTPAdapter
 
-from zuul_suse.datacenter import DatacenterError, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter import DatacenterError, Passage, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack_errors import error_of, translate
 
 Json = dict[str, Any]
@@ -64,8 +64,11 @@ class GatedRequests(requests.Session):
         given = kwargs.get("timeout")
         seconds = float(given) if isinstance(given, int | float) else self._timeout
         kwargs["timeout"] = (min(CONNECT_TIMEOUT, seconds), seconds)
-        with self._gate(name_of(request.method or "GET", request.url or "")):
-            return super().send(request, **kwargs)
+        with self._gate(name_of(request.method or "GET", request.url or "")) as passage:
+            response = super().send(request, **kwargs)
+            if isinstance(passage, Passage):
+                passage.status = str(response.status_code)
+            return response
 
 
 class Region:

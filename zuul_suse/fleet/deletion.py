@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from zuul_suse.datacenter import Gone, TryElsewhere
+from zuul_suse.datacenter import DatacenterError, Gone
 from zuul_suse.fleet import Fleet, Member, split_server
 from zuul_suse.fleet.breaker import OPEN
 
@@ -18,6 +18,8 @@ WAITING = "waiting for console log"
 DELETING = "deleting server"
 VANISHING = "waiting for server to go"
 COMPLETE = "complete"
+
+LOOK = 1.0  # seconds after which a machine looks around though nothing has happened: time may have run out
 
 
 @dataclass
@@ -40,10 +42,22 @@ class DeleteMachine:
         self._server_id = split_server(address)[1]
         self._call = _Call()
         self._since = 0.0
+        self._seen = -1  # number of the list that was looked at
+        self._looked_at = 0.0
+
+    def stirs(self) -> bool:
+        """Whether `advance` may find anything new; asked often, so it is quick."""
+        member = self._fleet.members.get(split_server(self.address)[0])
+        if member is None or self.state == WAITING or member.clock() - self._looked_at >= LOOK:
+            return True
+        if self.state == DELETING:
+            return self._call.future is not None and self._call.future.done()
+        return member.poller.snapshot.number != self._seen
 
     def advance(self) -> bool:
         """One step; True when the server is gone or the reaper has it. Gone if its datacenter isn't known."""
         member = self._fleet.member(split_server(self.address)[0])
+        self._looked_at, self._seen = member.clock(), member.poller.snapshot.number
         if self.state == WAITING and self._server_id not in member.reading:
             self._begin(member)
         if self.state == DELETING:
@@ -67,26 +81,29 @@ class DeleteMachine:
         if call.future is None:
             return
         if not call.future.done():
-            hangs = call.began is not None and member.clock() - call.began > self.ANSWER
-            if hangs or member.breaker.state == OPEN:
+            began = call.began
+            hangs = began is not None and member.clock() - began > self.ANSWER
+            if hangs or member.is_out() or (began is None and member.breaker.state == OPEN):
                 self._hand_over(member)
             return
         try:
             call.future.result()
         except Gone:
             self.state = COMPLETE
-        except TryElsewhere:
+        except DatacenterError:
             self._hand_over(member)
         else:
             self._since = member.clock()
             self.state = VANISHING
+            member.pace.going(self._server_id)
 
     def _vanish(self, member: Member) -> None:
-        member.watch()
         snapshot = member.poller.snapshot
         if snapshot.asked_at > self._since and self._server_id not in snapshot.servers:
+            member.pace.forget(self._server_id)
             self.state = COMPLETE
-        elif member.breaker.state == OPEN:
+        elif member.is_out():
+            member.pace.forget(self._server_id)
             self._hand_over(member)
 
     def _hand_over(self, member: Member) -> None:

@@ -13,13 +13,12 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from zuul_suse.datacenter import DatacenterError, NoCapacity, Order, Server, ServerState, WrongConfiguration
 from zuul_suse.fleet import Demand, Fleet, Member, join_server
-from zuul_suse.fleet.breaker import OPEN
+from zuul_suse.fleet.attempt import Attempt
 from zuul_suse.fleet.console import log_console
 from zuul_suse.fleet.placement import Choice
 from zuul_suse.fleet.reaper import LAUNCH_TAG
@@ -33,21 +32,6 @@ COMPLETE = "complete"
 
 class LaunchFailed(DatacenterError):
     """Every datacenter was tried or is out; says what each answered."""
-
-
-@dataclass
-class _Attempt:
-    """A launch in one datacenter."""
-
-    member: Member
-    tag: str  # the order's LAUNCH_TAG: tells the server if the call's answer is lost
-    since: float  # of the present state
-    ordered_at: float = 0.0
-    began: float | None = None  # when a worker thread took up the call
-    call: Future[str] | None = None
-    exposure: Future[Server] | None = None
-    server_id: str = ""
-    absent_in: set[int] = field(default_factory=set)
 
 
 class CreateMachine:
@@ -84,7 +68,7 @@ class CreateMachine:
         self._new_tag = new_tag
         self._log = log or logging.getLogger("zuul_suse.fleet.launch")
         self._failed: dict[str, tuple[str, float]] = {}  # why and when
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._look_at = 0.0
 
     @property
@@ -92,10 +76,18 @@ class CreateMachine:
         """Where the launch is at the moment."""
         return self._attempt.member.name if self._attempt else None
 
+    def stirs(self) -> bool:
+        """Whether `advance` may find anything new; asked often, so it is quick."""
+        attempt = self._attempt
+        if attempt is None:
+            return True
+        return attempt.stirs() or attempt.member.clock() - attempt.looked_at >= self.PAUSE
+
     def advance(self) -> Server | None:
         """One step; the server when it can be reached, else None."""
         if self._attempt is not None:
             self._attempt.member.claims.touch(self._key)
+            self._attempt.look()
         if self.state == PLACING:
             self._place()
         attempt = self._attempt
@@ -113,6 +105,7 @@ class CreateMachine:
         """The host dropped this launch and will start it anew; what has an address it deletes itself."""
         if self._attempt is not None:
             self._attempt.member.claims.release(self._key)
+            self._attempt.member.pace.forget(self._key)
             if self.state == CREATING:
                 self._give_to_reaper(self._attempt)
 
@@ -160,7 +153,7 @@ class CreateMachine:
         self.waits = str(choice)
 
     def _begin(self, member: Member, order: Order) -> None:
-        attempt = _Attempt(member, self._new_tag(), member.clock(), member.clock())
+        attempt = Attempt(member, self._new_tag(), member.clock(), member.clock())
         tagged = replace(order, metadata={**order.metadata, LAUNCH_TAG: attempt.tag})
 
         def create() -> str:
@@ -174,14 +167,12 @@ class CreateMachine:
 
     # The create call
 
-    def _create(self, attempt: _Attempt) -> None:
+    def _create(self, attempt: Attempt) -> None:
         member, call = attempt.member, attempt.call
         if call is None:
             return
         if not call.done():
-            began = attempt.began
-            hangs = began is not None and member.clock() - began > self.ANSWER
-            if hangs or member.is_out() or (began is None and member.breaker.state == OPEN):
+            if attempt.hangs(self.ANSWER):
                 self._give_to_reaper(attempt)
                 self._move_on(attempt, "no answer to the create call")
             return
@@ -203,11 +194,10 @@ class CreateMachine:
             self.address = join_server(member.name, attempt.server_id)
             attempt.since = member.clock()
             self.state = BOOTING
-            member.watch()
-            member.poller.wake()
+            member.pace.coming(self._key)
 
     @staticmethod
-    def _give_to_reaper(attempt: _Attempt) -> None:
+    def _give_to_reaper(attempt: Attempt) -> None:
         """A call that is not answered in time may still make a server; its tag will tell."""
         attempt.member.reaper.watch_for(attempt.tag)
         if attempt.call is not None:
@@ -215,9 +205,8 @@ class CreateMachine:
 
     # The server
 
-    def _boot(self, attempt: _Attempt) -> Server | None:
+    def _boot(self, attempt: Attempt) -> Server | None:
         member = attempt.member
-        member.watch()
         snapshot = member.poller.snapshot
         server = snapshot.servers.get(attempt.server_id)
         if server is not None:
@@ -243,7 +232,7 @@ class CreateMachine:
             self._leave_server(attempt, "the datacenter went away")
         return None
 
-    def _expose(self, attempt: _Attempt) -> Server | None:
+    def _expose(self, attempt: Attempt) -> Server | None:
         call, member = attempt.exposure, attempt.member
         if call is None or not call.done():
             if member.is_out() or member.clock() - attempt.since > self._boot_timeout:
@@ -262,14 +251,15 @@ class CreateMachine:
             self._leave_server(attempt, "the server got no address")
         return None
 
-    def _arrive(self, attempt: _Attempt, server: Server) -> Server:
-        attempt.member.arrived(attempt.since, attempt.ordered_at)
+    def _arrive(self, attempt: Attempt, server: Server) -> Server:
+        attempt.member.pace.came(self._key)
+        attempt.member.arrived(attempt.ordered_at)
         self.state = COMPLETE
         return server
 
     # Leaving
 
-    def _server_failed(self, attempt: _Attempt, server: Server) -> None:
+    def _server_failed(self, attempt: Attempt, server: Server) -> None:
         reason = f"the server failed: {server.fault or 'no reason given'}"
         if server.full:
             attempt.member.reaper.abandon(attempt.server_id)
@@ -277,7 +267,7 @@ class CreateMachine:
         else:
             self._leave_server(attempt, reason)
 
-    def _leave_server(self, attempt: _Attempt, reason: str) -> None:
+    def _leave_server(self, attempt: Attempt, reason: str) -> None:
         member, server_id = attempt.member, attempt.server_id
         if self._console_log and not member.is_out():
             log_console(member, server_id, self._log).add_done_callback(lambda _: member.reaper.abandon(server_id))
@@ -285,18 +275,19 @@ class CreateMachine:
             member.reaper.abandon(server_id)
         self._move_on(attempt, reason)
 
-    def _full(self, attempt: _Attempt, reason: str, rest: float | None = None) -> None:
+    def _full(self, attempt: Attempt, reason: str, rest: float | None = None) -> None:
         """No failure: the datacenter is well, but is left alone for a while; for how long it may have said itself."""
         if rest is None:
             attempt.member.is_full()
         attempt.member.breaker.answered()
         self._move_on(attempt, reason, blame=False, failed=False)
 
-    def _move_on(self, attempt: _Attempt, reason: str, blame: bool = True, failed: bool = True) -> None:
+    def _move_on(self, attempt: Attempt, reason: str, blame: bool = True, failed: bool = True) -> None:
         member = attempt.member
         if blame:
             member.breaker.failed()
         member.claims.release(self._key)
+        member.pace.forget(self._key)
         reason = reason.removeprefix(f"{member.name}: ")
         self._log.warning("Launch leaves datacenter %s: %s", member.name, reason)
         if failed:

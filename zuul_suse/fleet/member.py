@@ -13,14 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Quota
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Quota, Server, ServerState, total
 from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
-from zuul_suse.fleet.metrics import Metrics, NoMetrics, RateGate
+from zuul_suse.fleet.metrics import Metrics, NoMetrics, RateGate, tell_state
+from zuul_suse.fleet.pace import Pace
 from zuul_suse.fleet.placement import Candidate, Demand, weight
 from zuul_suse.fleet.poller import Poller, Snapshot
-from zuul_suse.fleet.reaper import Reaper
+from zuul_suse.fleet.reaper import LAUNCH_TAG, Reaper
 from zuul_suse.fleet.threads import MACHINE, Threads
 
 P = ParamSpec("P")
@@ -32,7 +33,7 @@ class Member:
 
     FULL_REST = 30.0  # how long a datacenter that said "full" is left alone, if it doesn't say itself
     HANGS = 30.0  # a poll that failed after so long was not refused, it hung
-    WATCHED = 5.0  # state machines call `watch` about once a second
+    NO_ANSWER = 20.0  # a poll that is under way for so long: nothing is begun here, and what is goes on elsewhere
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Member:
         clock: Callable[[], float] | None = None,
         threads: Threads = MACHINE,
         metrics: Metrics | None = None,
+        owns: Callable[[Server], bool] = lambda server: LAUNCH_TAG in server.metadata,
     ) -> None:
         self.datacenter = datacenter
         self.name = datacenter.name
@@ -53,10 +55,13 @@ class Member:
         self.clock = clock = clock or threads.clock
         self.log = log = (log or logging.getLogger("zuul_suse.fleet")).getChild(self.name)
         self.metrics = metrics or NoMetrics()
+        self.owns = owns  # whether a server is this provider's
         self.breaker = breaker or Breaker(clock=clock)
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
         datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock)
         self.claims = Claims(clock)
+        self.on_news: Callable[[], None] = lambda: None  # a list or an answer came; set by whoever waits for such
+        self.pace = Pace(clock, lambda: self.poller.reconsider())
         self.reaper = Reaper(log, self._delete, clock=clock)
         self.poller = Poller(
             self.name,
@@ -64,14 +69,13 @@ class Member:
             datacenter.list_servers,
             datacenter.limits,
             self._polled,
-            self._is_busy,
+            self._poll_due,
             clock=clock,
             threads=threads,
         )
         # A datacenter that hangs uses up its own threads only. The prefix: see Poller.
         self._pool = threads.pool(workers, f"openstack-api-{self.name}")
         self.reading: set[str] = set()  # servers whose console is wanted before they go
-        self._watched_until = 0.0
         self._rests_until, self._rests = 0.0, ""
         self._lock = threading.Lock()  # worker threads and the poller's set a rest while PoolWorkers look at it
 
@@ -87,7 +91,9 @@ class Member:
                 self.heed(error)
                 raise
 
-        return self._pool.submit(heeding)
+        future = self._pool.submit(heeding)
+        future.add_done_callback(lambda _: self.on_news())
+        return future
 
     def _delete(self, server_id: str) -> Future[None]:
         return self.call(self.datacenter.delete, server_id)
@@ -96,22 +102,32 @@ class Member:
         if isinstance(answer, Snapshot):
             self.breaker.succeeded("list")
             self.reaper.sweep(answer)
-        elif not (isinstance(answer, DatacenterError) and self.heed(answer)):
+        elif isinstance(answer, NoCapacity) or (isinstance(answer, DatacenterError) and self.heed(answer)):
+            self.log.info("Lists have to wait: %s", answer)
+        else:
             self.breaker.failed("list", hung=self.clock() - self.poller.asked_at >= self.HANGS)
+        self._tell()
+        self.on_news()
 
-    def watch(self) -> None:
-        """Somebody waits for a server to come or go: poll quickly for a while."""
-        self._watched_until = self.clock() + self.WATCHED
+    def _tell(self) -> None:
+        """The figures of this moment."""
+        snapshot = self.poller.snapshot
+        ours = [server for server in snapshot.servers.values() if self.owns(server)]
+        ready = sum(server.ready for server in ours)
+        building = sum(server.state is ServerState.BUILDING for server in ours) + len(self.claims.held())
+        tell_state(self.metrics, self.breaker.state, ready, building, self.free())
 
-    def _is_busy(self) -> bool:
-        return self.breaker.state != OPEN and (self.clock() < self._watched_until or self.reaper.busy)
+    def _poll_due(self, last: float, took: float) -> float:
+        if self.breaker.state == OPEN:
+            return last + Pace.SLOW
+        return self.pace.due(last, took, self.reaper.busy)
 
     def is_out(self) -> bool:
         """Whether nothing that is under way here can be seen to end."""
-        return self.poller.failing and self.breaker.state == OPEN
+        return (self.poller.failing and self.breaker.state == OPEN) or self.poller.hangs_for > self.NO_ANSWER
 
-    def arrived(self, since: float, ordered_at: float) -> None:
-        """A launch's server can be reached; it was made at `since`."""
+    def arrived(self, ordered_at: float) -> None:
+        """A launch's server can be reached; it was ordered at that time."""
         self.breaker.succeeded()
         self.metrics.time("boot", self.clock() - ordered_at)
 
@@ -128,6 +144,7 @@ class Member:
     def is_full(self) -> None:
         """The datacenter said so, whatever our sums say: launch nothing there for a while."""
         self._rest(self.FULL_REST, "said that it is full")
+        self.poller.outdate_limits()
 
     def _rest(self, seconds: float, why: str) -> None:
         with self._lock:
@@ -185,7 +202,7 @@ class Member:
         snapshot = self.poller.snapshot
         if snapshot.limits is None:
             return None
-        return snapshot.limits - sum(self.claims.held(), snapshot.used)
+        return snapshot.limits - snapshot.used - total(self.claims.held())
 
     def candidate(self, demands: Sequence[Demand]) -> Candidate:
         """What placement needs to know."""
@@ -193,6 +210,8 @@ class Member:
         need, refusal = self._asked(demands)
         with self._lock:
             rests = self._rests if self.clock() < self._rests_until else None
+        if self.poller.hangs_for > self.NO_ANSWER:
+            rests = "does not answer"
         return Candidate(
             name=self.name,
             need=need,

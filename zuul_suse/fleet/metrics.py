@@ -8,12 +8,21 @@ must not raise.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from zuul_suse.datacenter import DatacenterError, Gone, NoCapacity, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter import (
+    Gone,
+    NoCapacity,
+    Passage,
+    Quota,
+    TryElsewhere,
+    WrongConfiguration,
+)
+from zuul_suse.fleet.breaker import CLOSED, HALF_OPEN, OPEN
 from zuul_suse.fleet.limiter import Limiter
 
 # Every name there is, with its type and meaning; `{call}` is what was asked of the API, `{status}` how it went.
@@ -24,11 +33,20 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "free.cores": ("gauge", "cores that are free likewise; absent if nobody limits them"),
     "free.ram": ("gauge", "RAM in MiB that is free likewise; absent if nobody limits it"),
     "breaker": ("gauge", "0 closed, 1 half-open, 2 open"),
-    "call.{call}.{status}": ("counter", "requests to the API by method and path, and by what came of them"),
+    "call.{call}.{status}": (
+        "counter",
+        "requests to the API by method and path, and by HTTP status; `ok` where there is none, `failed`, `refused`, "
+        "`gone` or `no-capacity` where none came",
+    ),
     "call.{call}": ("timer", "what a request took, without waiting for the rate limit"),
     "boot": ("timer", "from the create call until the server can be reached"),
 }
-STATUS = {Gone: "gone", NoCapacity: "no-capacity", TryElsewhere: "failed", WrongConfiguration: "refused"}
+STATUS: Mapping[type[Exception], str] = {
+    Gone: "gone",
+    NoCapacity: "no-capacity",
+    TryElsewhere: "failed",
+    WrongConfiguration: "refused",
+}
 
 
 class Metrics(Protocol):
@@ -54,6 +72,20 @@ class NoMetrics:
         pass
 
 
+_STATES = {CLOSED: 0, HALF_OPEN: 1, OPEN: 2}
+
+
+def tell_state(metrics: Metrics, breaker: str, ready: int, building: int, free: Quota | None) -> None:
+    """The gauges, after each list."""
+    metrics.gauge("breaker", _STATES[breaker])
+    metrics.gauge("servers.ready", ready)
+    metrics.gauge("servers.building", building)
+    for name in ("instances", "cores", "ram"):
+        value = getattr(free, name, math.inf)
+        if math.isfinite(value):
+            metrics.gauge(f"free.{name}", value)
+
+
 class RateGate:
     """A datacenter's `gate`: waits for the limiter, then counts and times the request."""
 
@@ -66,22 +98,19 @@ class RateGate:
         self._clock = clock
 
     @contextmanager
-    def __call__(self, call: str) -> Iterator[None]:
+    def __call__(self, call: str) -> Iterator[Passage]:
         left = self._limiter.rests_for
         if left > self.PATIENCE:
             raise TryElsewhere(f"{self._place}: wants to be left alone for {left:.0f} s more", rest=left)
         self._limiter.wait()
         name = re.sub(r"[^A-Za-z0-9]+", "-", call).strip("-")
         began = self._clock()
-        status = "ok"
+        passage = Passage()
         try:
-            yield
-        except DatacenterError as error:
-            status = STATUS.get(type(error), "failed")
-            raise
-        except Exception:
-            status = "failed"
+            yield passage
+        except Exception as error:
+            passage.status = STATUS.get(type(error), "failed")
             raise
         finally:
             self._metrics.time(f"call.{name}", self._clock() - began)
-            self._metrics.count(f"call.{name}.{status}")
+            self._metrics.count(f"call.{name}.{passage.status}")

@@ -2,13 +2,14 @@
 """One thread per datacenter keeps id -> server.
 
 State machines and quota sums read `snapshot`, an immutable value that is replaced as a whole, so they need no lock
-and no network. The thread starts with `start`, polls quickly while somebody waits for a server, and ends with `stop`
-or with the process.
+and no network. The thread starts with `start`, polls as `pace` says, and ends with `stop` or with the
+process.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +31,11 @@ class Snapshot:
 
 
 class Poller:
-    """See the module. `on_poll` is called in the poller's thread with the snapshot, or the error after a failure."""
+    """See the module. `on_poll` is called in the poller's thread with the snapshot, or the error after a failure.
 
-    QUICK, SLOW = 1.0, 10.0
+    `due` tells when to list next, given when the last list was asked for and how long it took.
+    """
+
     LIMITS_AGE = 300.0
 
     def __init__(
@@ -42,7 +45,7 @@ class Poller:
         list_servers: Callable[[], Sequence[Server]],
         read_limits: Callable[[], Quota],
         on_poll: Callable[[Snapshot | Exception], None],
-        is_busy: Callable[[], bool],
+        due: Callable[[float, float], float],
         clock: Callable[[], float] = time.monotonic,
         threads: Threads = MACHINE,
     ) -> None:
@@ -50,13 +53,15 @@ class Poller:
         self._list_servers = list_servers
         self._read_limits = read_limits
         self._on_poll = on_poll
-        self._is_busy = is_busy
+        self._due = due
         self._clock = clock
-        self._limits_at = 0.0
+        self._limits_at = -math.inf
         self.failing = False
         self.asked_at = 0.0  # when the poll began that is under way, or the last one
+        self._asking = False
         self._threads = threads
         self._wake = threads.signal()
+        self._at_once = True
         self._stopping = False
         self._started = False
         self._thread: threading.Thread | None = None
@@ -77,25 +82,47 @@ class Poller:
         self._wake.set()
 
     def wake(self) -> None:
-        """Poll now: something was asked for."""
+        """Poll now."""
+        self._at_once = True
         self._wake.set()
 
+    def reconsider(self) -> None:
+        """It may be time to poll sooner than it was."""
+        self._wake.set()
+
+    def outdate_limits(self) -> None:
+        """Read them with the next list: the datacenter doesn't agree with what we know."""
+        self._limits_at = -math.inf
+
+    @property
+    def hangs_for(self) -> float:
+        """How long the list that is under way has had no answer."""
+        return self._clock() - self.asked_at if self._asking else 0.0
+
     def _run(self) -> None:
+        last, took = -math.inf, 0.0
         while not self._stopping:
             self._wake.clear()
-            self.poll()
-            self._wake.wait(self.QUICK if self._is_busy() else self.SLOW)
-            if self._wake.is_set() and not self._stopping:
-                self._threads.sleep(self.QUICK / 10)  # many launches that begin together share one list
+            now = self._clock()
+            if self._at_once or now >= self._due(last, took):
+                self._at_once = False
+                last = now
+                self.poll()
+                took = self._clock() - last
+            pause = self._due(last, took) - self._clock()
+            if pause > 0 and not self._at_once:
+                self._wake.wait(pause)
 
     def poll(self) -> None:
         """One list, and now and then the limits; reports to `on_poll` and never raises."""
         self.asked_at = asked_at = self._clock()
+        self._asking = True
         try:
             limits = self.snapshot.limits
             if limits is None or asked_at - self._limits_at > self.LIMITS_AGE:
                 limits = self._read_limits()
                 self._limits_at = asked_at
+                asked_at = self._clock()
             servers = {server.id: server for server in self._list_servers()}
         except DatacenterError as error:
             if not self.failing:
@@ -106,8 +133,11 @@ class Poller:
         except Exception as error:
             # A fault in a kind's translation must not end this thread: the datacenter would be blind for ever.
             self._log.exception("Unexpected error while listing %s", self._name)
+            self.failing = True
             self._report(error)
             return
+        finally:
+            self._asking = False
         if self.failing:
             self._log.info("Lists again")
         self.failing = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from zuul_suse.fleet.launch import CreateMachine
 from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
+from zuul_suse.nodepool_driver.statsd import metrics_of
 
 
 def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
@@ -41,7 +42,16 @@ def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
         settings = {key: value for key, value in given.items() if key not in own}
         datacenter = load_kind(given["kind"]).open_datacenter(given["name"], settings)
         rate, weight = (given.get(key, defaults[key]) for key in ("rate", "weight"))
-        members.append(Member(datacenter, rate=rate, weight=weight, log=log))
+        members.append(
+            Member(
+                datacenter,
+                rate=rate,
+                weight=weight,
+                log=log,
+                metrics=metrics_of(config.name, given["name"]),
+                owns=lambda server: server.metadata.get("nodepool_provider_name") == config.name,
+            )
+        )
     return Fleet(members, log)
 
 
@@ -91,6 +101,10 @@ class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
         self.machine = machine
         self.state = machine.state
 
+    def stirs(self) -> bool:
+        """See `loop`."""
+        return self.machine.stirs()
+
     def advance(self) -> SuseInstance | None:
         try:
             server = self.machine.advance()
@@ -115,6 +129,10 @@ class SuseDeleteMachine(statemachine.StateMachine):  # type: ignore[misc]
         self.machine = machine
         self.external_id = machine.address
 
+    def stirs(self) -> bool:
+        """See `loop`."""
+        return self.machine.stirs()
+
     def advance(self) -> None:
         try:
             self.complete = self.machine.advance()
@@ -133,9 +151,16 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         self.config = provider_config
         self.fleet = open_fleet(provider_config, self.log)
         self._launches: OrderedDict[str, CreateMachine] = OrderedDict()
+        self._on_news: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
         self.fleet.close()
+
+    def listen(self, on_news: Callable[[], None]) -> None:
+        """Be told when a datacenter answered or was listed, and when a launch was made."""
+        self._on_news = on_news
+        for member in self.fleet.members.values():
+            member.on_news = on_news
 
     # Launches
 
@@ -165,6 +190,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         self._launches[node_id] = machine
         while len(self._launches) > self.REMEMBERED:
             self._launches.popitem(last=False)
+        self._on_news()
         return SuseCreateMachine(machine)
 
     def _properties(self, label: SuseLabel, request: Any) -> dict[str, str]:
@@ -185,9 +211,9 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         earlier.abandon()
         return {earlier.datacenter} if earlier.datacenter else set()
 
-    def getDeleteStateMachine(self, external_id: str, log: Any) -> SuseDeleteMachine:
+    def getDeleteStateMachine(self, external_id: str | None, log: Any) -> SuseDeleteMachine:
         self.fleet.start()
-        return SuseDeleteMachine(DeleteMachine(self.fleet, external_id))
+        return SuseDeleteMachine(DeleteMachine(self.fleet, external_id or ""))
 
     def notifyNodescanFailure(self, label: SuseLabel, external_id: str) -> None:
         """Its servers start but can't be reached: that too is a datacenter's failure."""

@@ -8,6 +8,7 @@ looks at the requests (`getLabelQuota`) and for each of them (`getRequestHandler
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -17,15 +18,14 @@ from zuul_suse.fleet.queue import Queue
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.handler import SuseHandler
+from zuul_suse.nodepool_driver.loop import deleter_stirs, launcher_stirs, turn
 from zuul_suse.nodepool_driver.nodebook import NodeBook
 from zuul_suse.nodepool_driver.spare import Spares
 
 
 class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
-    """The provider. Its loops may turn often: an `advance` of ours only reads memory."""
+    """The provider."""
 
-    MINIMUM_SLEEP = 0.25
-    MAXIMUM_SLEEP = 0.25
     PAUSE_AT_QUOTA = False  # a pool never waits for one request
 
     def __init__(self, adapter: SuseAdapter, config: SuseProviderConfig) -> None:
@@ -35,6 +35,23 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self.spares = Spares(config.name, self.queue)
         self._full: dict[Any, float] = {}
         self._held: dict[Any, Any] = {}  # the request that each PoolWorker is to pass over
+        self._news = {"create": threading.Event(), "delete": threading.Event()}
+        adapter.listen(self._wake)
+
+    # State machines
+
+    def _wake(self) -> None:
+        for news in self._news.values():
+            news.set()
+
+    def _runStateMachines(self, create_or_delete: str, state_machines: list[Any]) -> None:
+        stirs = launcher_stirs if create_or_delete == "create" else deleter_stirs
+        turn(self, state_machines, stirs, self._news[create_or_delete])
+
+    def startNodeCleanup(self, node: Any) -> Any:
+        deleter = super().startNodeCleanup(node)
+        self._news["delete"].set()
+        return deleter
 
     # Each pass of a PoolWorker
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A launch's attempt in one datacenter: what was asked there and when. Owned by `launch.CreateMachine`."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from zuul_suse.datacenter import Server
+from zuul_suse.fleet.breaker import OPEN
+from zuul_suse.fleet.member import Member
+
+
+@dataclass
+class Attempt:
+    """See the module."""
+
+    member: Member
+    tag: str  # the order's LAUNCH_TAG: tells the server if the call's answer is lost
+    since: float  # of the present state
+    ordered_at: float = 0.0
+    began: float | None = None  # when a worker thread took up the call
+    call: Future[str] | None = None
+    exposure: Future[Server] | None = None
+    server_id: str = ""
+    absent_in: set[int] = field(default_factory=set)
+    looked_at: float = 0.0
+    seen: int = -1  # number of the list that was looked at
+
+    def hangs(self, answer: float) -> bool:
+        """Whether the create call is not worth waiting for any more: it has had `answer` seconds, or won't begin."""
+        if self.began is None:
+            return self.member.breaker.state == OPEN or self.member.is_out()
+        return self.member.is_out() or self.member.clock() - self.began > answer
+
+    def stirs(self) -> bool:
+        """Whether there is an answer or a list that wasn't looked at."""
+        if self.exposure is not None:
+            return self.exposure.done()
+        if not self.server_id:
+            return self.call is None or self.call.done()
+        return self.member.poller.snapshot.number != self.seen
+
+    def look(self) -> None:
+        """All there is now will be looked at."""
+        self.looked_at, self.seen = self.member.clock(), self.member.poller.snapshot.number

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When to list a datacenter's servers next.
+
+One per `fleet.Member`. Launches say which servers are to come and when they came, deletions which are to go; the
+poller's thread asks `due`. While no server can be up yet, as the last boots tell, there is no need to look; while many
+come or go, a list is shared by several of them; while nobody waits, a look now and then keeps the sums right.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+
+class Pace:
+    """See the module. `on_news` is called when the next list may be due sooner than it was."""
+
+    QUICK = 1.0  # gap between lists while few are awaited
+    STEADY = 2.4  # and at most, while many are
+    SLOW = 10.0  # while none is
+    FEW = 3
+    SHARE = 0.26  # of a list for each server that comes
+    GUESS = 2.0  # of a boot, while none was seen
+    EARLY = 0.8  # part of the shortest boot of late in which no server can be up
+    REMEMBERED = 20  # boots
+    DROPPED = 7200.0  # so long nobody waits
+
+    def __init__(self, clock: Callable[[], float], on_news: Callable[[], None] = lambda: None) -> None:
+        self._clock = clock
+        self._on_news = on_news
+        self._lock = threading.Lock()
+        self._coming: dict[str, float] = {}
+        self._going: dict[str, float] = {}
+        self._boots: deque[float] = deque(maxlen=self.REMEMBERED)
+        self._arrivals: deque[float] = deque(maxlen=self.REMEMBERED)
+
+    @property
+    def building(self) -> int:
+        """How many are to come."""
+        return len(self._coming)
+
+    def coming(self, key: str) -> None:
+        """A server was made and will boot now."""
+        with self._lock:
+            self._coming[key] = self._clock()
+        self._on_news()
+
+    def came(self, key: str) -> None:
+        """It can be reached."""
+        with self._lock:
+            now = self._clock()
+            since = self._coming.pop(key, None)
+            if since is not None:
+                self._boots.append(now - since)
+                self._arrivals.append(now)
+
+    def going(self, key: str) -> None:
+        """A server was told to go."""
+        with self._lock:
+            self._going[key] = self._clock()
+        self._on_news()
+
+    def forget(self, key: str) -> None:
+        """Nobody waits for it any more."""
+        with self._lock:
+            self._coming.pop(key, None)
+            self._going.pop(key, None)
+
+    def due(self, last: float, took: float, busy: bool = False) -> float:
+        """When to list, if the last list was asked for at `last` and took so long. `busy`: others wait for changes."""
+        with self._lock:
+            self._drop(last - self.DROPPED)
+            times = [last + self.SLOW]
+            if self._coming:
+                earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
+                times.append(max(last + self._gap(len(self._coming)), earliest))
+            if self._going or busy:
+                times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
+            return max(min(times), last + 2 * took)
+
+    def _gap(self, count: int) -> float:
+        if count <= self.FEW:
+            return self.QUICK
+        if len(self._arrivals) < 2:
+            return self.STEADY
+        rate = len(self._arrivals) / max(self._clock() - self._arrivals[0], self.STEADY)
+        return min(max(1 / (self.SHARE * rate), self.QUICK), self.STEADY)
+
+    def _drop(self, before: float) -> None:
+        for waiting in (self._coming, self._going):
+            for key in [key for key, since in waiting.items() if since < before]:
+                del waiting[key]
