@@ -21,7 +21,8 @@ class Volumes(BaseHTTPRequestHandler):
             links = [{"rel": "self", "href": f"http://{host!s}:{port}/v3/"}]
             answer: dict[str, object] = {"versions": [{**VERSION, "links": links}]}
         elif "/os-quota-sets/" in self.path or self.path.endswith("/limits"):
-            answer = {"quota_set": {}, "limits": {"absolute": {}, "rate": []}}
+            unlimited = {"maxTotalVolumes": -1, "maxTotalVolumeGigabytes": -1}  # Nodepool's driver calculates with them
+            answer = {"quota_set": {}, "limits": {"absolute": unlimited, "rate": []}}
         else:
             answer = {"volumes": [], "snapshots": [], "backups": [], "extensions": []}
         body = json.dumps(answer).encode()
