@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -94,7 +95,7 @@ def clean(servers: Callable[[], list[Any]], cloud: clouds.Cloud, regions: Sequen
         time.sleep(1)
 
 
-def is_ours(server: Any) -> bool:
+def is_ours(server: Any) -> bool:  # noqa: ANN401 - the SDK has no types
     return str((server.metadata or {}).get("nodepool_provider_name", "")).startswith("bench")
 
 
@@ -144,6 +145,7 @@ def main() -> int:
     parser.add_argument("--docs", action="store_true", help="write docs/bench.json, docs/bench-table.rst and the plot")
     parser.add_argument("--keep", type=Path, help="folder for the launchers' logs [default: they are removed]")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     scenarios = [name for name in SCENARIOS if name in options.scenarios.split(",")]
     run: dict[str, Any] = {"about": about(options), "trials": {}}
     with contextlib.ExitStack() as stack:

@@ -94,12 +94,12 @@ def rows(run: Run) -> list[Row]:
     if _get(run, DEAD, OURS, "ready") is not None:
         all_ready = _get(run, DEAD, OURS, "ready") == _get(run, DEAD, OURS, "asked")
     made += [
-        Row("last READY, region 100 ms away / near", _text(far[0], " times"), _text(far[1], " times"), "≤ 1.2 times",
+        Row("last READY, region 100 ms away / near", _text(far[0], " x"), _text(far[1], " x"), "≤ 1.2 x",
             _at_most(far[1], 1.2)),
         _plain(run, FAR, "lag from ACTIVE to READY, p95, 100 ms away", None, " s", "lag", "p95"),
         Row("READY with one of three regions dead", _ready(run, DEAD, BUILT_IN), _ready(run, DEAD, OURS), "all",
             all_ready),
-        Row("last READY, one of three dead / all well", _text(dead[0], " times"), _text(dead[1], " times"), "≤ 1.3 times",
+        Row("last READY, one of three dead / all well", _text(dead[0], " x"), _text(dead[1], " x"), "≤ 1.3 x",
             _at_most(dead[1], 1.3)),
     ]  # fmt: skip
     return made

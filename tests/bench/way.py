@@ -3,8 +3,8 @@
 
 One asyncio loop in a thread of the benchmark's process; every API of every region has a door of its own, so the same
 launcher sees a region near, 100 ms away or dead. Counted is each HTTP request that arrives at a door, by API, method
-and path. Distance is paid as on a real line: one round trip for the connection, one for each request. A dead region takes
-connections and never answers (`black-hole`). Started and ended by `with`.
+and path. Distance is paid as on a real line: one round trip for the connection, one for each request. A dead region
+takes connections and never answers (`black-hole`). Started and ended by `with`.
 """
 
 from __future__ import annotations

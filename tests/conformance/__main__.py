@@ -6,7 +6,7 @@ a chroot of its own, so several run at a time. Prints the totals and the excepti
 is not in exceptions.yaml, or passed that is. What is ours and what is upstream's in each group:
 
 - test_launcher, test_driver_metastatic, test_drivers, test_builder: see `driver`; every provider named `fake-*` is
-  ours, and so is the backing provider of metastatic; launcher, builder, metastatic, static and test driver are upstream's.
+  ours, and so is the backing provider of metastatic; launcher, builder, metastatic and test driver are upstream's.
 - test_nodescan: Nodepool's key scan alone; the tests with a launcher run it on nodes of ours.
 - test_config_comparisons, test_sdk_integration: upstream's configuration and openstack driver; they show only that
   ours beside them changes nothing.
@@ -15,7 +15,9 @@ is not in exceptions.yaml, or passed that is. What is ours and what is upstream'
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +55,7 @@ def environment(zookeeper: Coordination) -> dict[str, str]:
 def run(zookeeper: Coordination, folder: Path, options: argparse.Namespace) -> int:
     tests = options.tests or [f"nodepool/tests/unit/{module}.py" for module in MODULES]
     command = [
-        sys.executable, "-m", "pytest", "-p", "plugin", "-q", "-rxXf", "--tb=short", "--show-capture=no",
+        sys.executable, "-m", "pytest", "-p", "plugin", "-v", "-rxXf", "--tb=short", "--show-capture=no",
         "-p", "no:cacheprovider", "-c", str(HERE / "pytest.ini"), "--rootdir", str(UPSTREAM.parent),
         "--junitxml", str(folder / "results.xml"), "-n", str(options.processes), "--dist", "worksteal", *tests,
     ]  # fmt: skip
@@ -61,11 +63,16 @@ def run(zookeeper: Coordination, folder: Path, options: argparse.Namespace) -> i
         command.append("--whole-run")
     if options.keep_logs:
         command += ["--show-capture=all"]
-    return subprocess.run(command, cwd=UPSTREAM.parent, env=environment(zookeeper)).returncode
+    process = subprocess.Popen(command, cwd=UPSTREAM.parent, env=environment(zookeeper), start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def totals(results: Path) -> str:
-    suite = ET.parse(results).getroot().find("testsuite")
+    suite = ET.parse(results).getroot().find("testsuite")  # noqa: S314 - our own file
     if suite is None:
         return "no results"
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
@@ -82,6 +89,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=3, help="tests at a time; they mostly wait [default: 3]")
     parser.add_argument("--keep-logs", action="store_true", help="show the log of failed tests")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name)
         with private_zookeeper(folder) as zookeeper:

@@ -2,7 +2,7 @@
 """pytest's plugin for a run of Nodepool's own tests: puts our driver in, and holds the list of exceptions to its word.
 
 Loaded by `pytest -p plugin` in each process of `make conformance`, before anything of Nodepool loads its drivers. A
-test of the list is expected to fail: one that passes fails the run, and so does one that fails without being in the list.
+test of the list is expected to fail: one that passes fails the run, and so does one that fails and is not in it.
 """
 
 from __future__ import annotations
