@@ -79,6 +79,7 @@ class Scenario:
     seed: int = 1
     boot_timeout: float = 180.0
     launch_retries: int = 3
+    settling: float = 40 * MINUTE  # after the last request and outage, for the fleet to clean up
 
     @property
     def end(self) -> float:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: puts the fleet, the played datacenters and the host together and lets time pass.
 
-After the last request's time the run goes on for SETTLING with all outages over, so that what the fleet still has to
+After the last request's time the run goes on for a while with all outages over, so that what the fleet still has to
 clean up can be told from what it forgot. Called by the command and by tests; ends by itself and leaves nothing behind.
 """
 
@@ -21,7 +21,6 @@ from zuul_suse.simulation.node import USED
 from zuul_suse.simulation.scenario import MINUTE, Scenario
 from zuul_suse.simulation.virtual_threads import VirtualThreads
 
-SETTLING = 40 * MINUTE
 SAMPLING = 5 * MINUTE
 STEP = 10 * MINUTE  # between two words on progress
 
@@ -33,7 +32,7 @@ class Simulation:
         self.scenario = scenario
         self.threads = VirtualThreads()
         self.journal = Journal()
-        self.end = max([scenario.end, *(outage.end for outage in scenario.outages)]) + SETTLING
+        self.end = max([scenario.end, *(outage.end for outage in scenario.outages)]) + scenario.settling
         self.datacenters = {
             site.name: PlayedDatacenter(site, self.threads, self.luck(f"datacenter {site.name}"))
             for site in scenario.sites
