@@ -70,8 +70,10 @@ def project(cloud: Cloud, region: str, folder: Path) -> Iterator[Project]:
         config = openstack.config.OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False)
         member = openstack.connection.Connection(config=config.get_one(cloud="project"))
         _add_network(cloud, member)
-        yield Project(cloud, region, made.id, clouds_yaml, member, admin)
-        _empty(member)
+        try:
+            yield Project(cloud, region, made.id, clouds_yaml, member, admin)
+        finally:
+            _empty(member, admin, made.id)
     finally:
         admin.identity.delete_user(user)
         admin.identity.delete_project(made)
@@ -87,7 +89,7 @@ def _add_network(cloud: Cloud, member: Any) -> None:
     member.network.add_interface_to_router(router, subnet_id=subnet.id)
 
 
-def _empty(member: Any) -> None:
+def _empty(member: Any, admin: Any, project_id: str) -> None:
     for server in member.compute.servers():
         member.compute.delete_server(server)
     soon(lambda: not list(member.compute.servers()))
@@ -98,8 +100,8 @@ def _empty(member: Any) -> None:
             with contextlib.suppress(openstack.exceptions.SDKException):
                 member.network.remove_interface_from_router(router, port_id=port.id)
         member.network.delete_router(router)
-    for port in member.network.ports():
-        member.network.delete_port(port)
+    for port in admin.network.ports(project_id=project_id):
+        admin.network.delete_port(port)
     for network in member.network.networks(name=NETWORK):
         member.network.delete_network(network)
     for image in member.image.images(visibility="private"):

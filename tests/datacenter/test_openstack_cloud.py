@@ -247,26 +247,38 @@ def loose_port(home: Project, server_id: str) -> str:
     return str(made.id)
 
 
+def foreign_server(home: Project, name: str) -> str:
+    """Somebody else's, in the same project, by other means."""
+    member = home.member
+    made = member.compute.create_server(
+        name=name,
+        image_id=member.image.find_image(home.cloud.image).id,
+        flavor_id=member.compute.find_flavor("small").id,
+        networks=[{"uuid": member.network.find_network("test-net").id}],
+        metadata={"nodepool_provider_name": "suse"},
+    )
+    return str(made.id)
+
+
 def test_only_ports_of_dead_servers_of_ours_are_left_behind(
     home: Project, opened: Callable[..., OpenStackDatacenter]
 ) -> None:
     """Servers of ours and of others in one project, alive and dead, each with a loose port."""
     datacenter = opened()
     ours = [datacenter.create(order(home, f"ours{number}")) for number in range(2)]
-    plain = [
-        datacenter.create(order(home, f"foreign{n}", metadata={"nodepool_provider_name": "suse"})) for n in range(2)
-    ]
-    for server_id in ours + plain:
+    plain = [foreign_server(home, f"foreign{number}") for number in range(2)]
+    lookalike = datacenter.create(order(home, "np43", metadata={"nodepool_provider_name": "suse"}))
+    for server_id in (*ours, *plain, lookalike):
         ready(datacenter, server_id)
     ports = {server_id: loose_port(home, server_id) for server_id in ours + plain}
     unknown = loose_port(home, "11111111-2222-4333-8444-555555555555")
     mine = home.member.network.create_port(network_id=home.member.network.find_network("test-net").id, name="mine").id
     assert datacenter.list_belongings() == []
-    for server_id in (ours[0], plain[0]):
+    for server_id in (ours[0], plain[0], lookalike):
         datacenter.delete(server_id)
         gone(datacenter, server_id)
     # Nova itself removes ports that say they are the server's, so they are made anew.
-    left = {server_id: loose_port(home, server_id) for server_id in (ours[0], plain[0])}
+    left = {server_id: loose_port(home, server_id) for server_id in (ours[0], plain[0], lookalike)}
     expected = [Belonging("port", left[ours[0]], ours[0], OURS)]
     found = datacenter.list_belongings()
     assert [replace(item, metadata={k: item.metadata[k] for k in OURS}) for item in found] == expected
@@ -279,7 +291,7 @@ def test_only_ports_of_dead_servers_of_ours_are_left_behind(
     with pytest.raises(Gone):
         later.delete_belonging(found[0])
     still = {port.id for port in home.member.network.ports()}
-    assert {ports[ours[1]], ports[plain[1]], left[plain[0]], unknown, mine} <= still
+    assert {ports[ours[1]], ports[plain[1]], left[plain[0]], left[lookalike], unknown, mine} <= still
     alive = {server.id for server in home.member.compute.servers()}
     assert alive == {ours[1], plain[1]}
 

@@ -41,21 +41,22 @@ class Ours:
 
     def saw(self, raw: Json) -> None:
         """A server as nova lists it."""
-        metadata = raw.get("metadata") or {}
-        if all(key in metadata for key in KEYS):
-            self.made(raw["id"], metadata)
+        if self.made(raw["id"], raw.get("metadata") or {}):
             volumes = volumes_of(raw)
             if volumes:
                 with self._lock:
                     self._volumes |= {volume: str(raw["id"]) for volume in volumes}
 
-    def made(self, server_id: str, metadata: Mapping[str, str]) -> None:
-        """A server with this metadata is ours."""
+    def made(self, server_id: str, metadata: Mapping[str, str]) -> bool:
+        """A server with this metadata; returns whether that makes it ours."""
+        if not all(key in metadata for key in KEYS):
+            return False
         with self._lock:
             self._metadata[server_id] = metadata
             self._metadata.move_to_end(server_id)
             while len(self._metadata) > self.REMEMBERED:
                 self._metadata.popitem(last=False)
+        return True
 
     def metadata(self, server_id: str) -> Mapping[str, str] | None:
         """What the server bore; None if it isn't known as ours."""
