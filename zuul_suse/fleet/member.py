@@ -111,6 +111,8 @@ class Member:
 
     def _tell(self) -> None:
         """The figures of this moment."""
+        if isinstance(self.metrics, NoMetrics):
+            return
         snapshot = self.poller.snapshot
         ours = [server for server in snapshot.servers.values() if self.owns(server)]
         ready = sum(server.ready for server in ours)

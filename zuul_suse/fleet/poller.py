@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from zuul_suse.datacenter import DatacenterError, Quota, Server, total
 from zuul_suse.fleet.threads import MACHINE, Threads
@@ -27,7 +28,11 @@ class Snapshot:
     asked_at: float = 0.0
     servers: Mapping[str, Server] = field(default_factory=dict)
     limits: Quota | None = None
-    used: Quota = field(default_factory=Quota)
+
+    @cached_property
+    def used(self) -> Quota:
+        """What all of them take. Summed up when it is asked for: most lists come while nobody wants to know."""
+        return total(server.need for server in self.servers.values())
 
 
 class Poller:
@@ -141,8 +146,7 @@ class Poller:
         if self.failing:
             self._log.info("Lists again")
         self.failing = False
-        used = total(server.need for server in servers.values())
-        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits, used)
+        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits)
         self._report(self.snapshot)
 
     def _report(self, answer: Snapshot | Exception) -> None:

@@ -151,7 +151,8 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
             built = self._known(newconfig.diskimages, given["name"], "diskimages", ("diskimages", index))
             formats = {self.image_type, *self.uploads[given["name"]].values()}
             built.image_types |= formats
-            built.keep_image_types |= formats
+            # Nodepool's clean-up knows of one format per provider, and would take the others for uploaded.
+            built.keep_image_types |= formats - {self.image_type}
             self.diskimages[given["name"]] = SuseImage(given, built)
         for given in values["cloud-images"]:
             self.cloud_images[given["name"]] = SuseImage(given)

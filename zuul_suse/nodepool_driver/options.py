@@ -19,7 +19,9 @@ PROVIDER = (
     ),
     Option("driver", str, "`suse`", required=True),
     Option("datacenters", list, "the places that run nodes, used as one", required=True),
-    Option("pools", list, "pools of labels", required=True),
+    Option(
+        "pools", list, "pools of labels; with none the provider only cleans up, before it is removed", required=True
+    ),
     Option("diskimages", list, "built images that are uploaded to every datacenter", default=[]),
     Option("cloud-images", list, "images that the datacenters have already", default=[]),
     Option("launch-retries", int, "how often a launch that failed in every datacenter is begun anew", default=3),

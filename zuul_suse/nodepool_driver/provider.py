@@ -21,6 +21,7 @@ from zuul_suse.nodepool_driver.handler import SuseHandler
 from zuul_suse.nodepool_driver.loop import deleter_stirs, launcher_stirs, turn
 from zuul_suse.nodepool_driver.nodebook import NodeBook
 from zuul_suse.nodepool_driver.spare import Spares
+from zuul_suse.nodepool_driver.zookeeper_wait import quicken
 
 
 class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
@@ -37,6 +38,10 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self._held: dict[Any, Any] = {}  # the request that each PoolWorker is to pass over
         self._news = {"create": threading.Event(), "delete": threading.Event()}
         adapter.listen(self._wake)
+
+    def start(self, zk_conn: Any) -> None:
+        quicken(zk_conn)
+        super().start(zk_conn)
 
     # State machines
 

@@ -134,9 +134,8 @@ def check(provider: Any) -> None:
     _check_datacenters(provider)
     for key in ("diskimages", "cloud-images", "pools"):
         _check_items(provider, (key,), provider.get(key, []), _LISTS[key])
-    for key in ("datacenters", "pools"):
-        if not provider[key]:
-            raise wrong(provider, (key,), "needs at least one")
+    if not provider["datacenters"]:
+        raise wrong(provider, ("datacenters",), "needs at least one")
     for index, image in enumerate(provider.get("cloud-images", [])):
         _check_names(provider, ("cloud-images", index, "images"), image.get("images", {}))
     for index, pool in enumerate(provider["pools"]):
