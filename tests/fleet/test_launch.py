@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from zuul_suse.datacenter import Gone, Quota, Server
+from zuul_suse.datacenter import Gone, Quota, Server, ServerState
 from zuul_suse.fleet.deletion import DeleteMachine
 from zuul_suse.fleet.launch import BOOTING, CREATING, PLACING, CreateMachine, LaunchFailed
 
@@ -183,8 +183,11 @@ def test_every_datacenter_is_tried_once_before_a_launch_fails(bench: Make) -> No
 
 def test_launch_that_failed_waits_for_a_full_datacenter_and_tries_again_meanwhile(bench: Make) -> None:
     one = bench(nbg=50, prg=0)
+    size = Quota(1, 10, 99999)
     one.fleet.members["prg"].poller.snapshot = replace(
-        one.fleet.members["prg"].poller.snapshot, limits=Quota(1, 10, 99999), used=Quota(1, 10, 99999)
+        one.fleet.members["prg"].poller.snapshot,
+        limits=size,
+        servers={"full": Server("full", "full", ServerState.ACTIVE, need=size)},
     )
     one.twins["nbg"].fault = "create-refused"
     machine = one.launch()
