@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays what Nodepool does with nodes: launches and their retries, ready nodes that nobody has yet, deletions.
 
-Owned by `host.Host`. Like Nodepool it has one loop that advances all launches and one that advances all deletions, with
-our shell's period. It has no leak detection of its own: what the fleet forgets stays there and is counted.
+Owned by `host.Host`. As in our shell one loop advances all launches and one all deletions, when there is news
+for them. It has no leak detection of its own: what the fleet forgets stays there and is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from zuul_suse.datacenter import DatacenterError, Gone, Order, Quota
@@ -19,9 +20,9 @@ from zuul_suse.simulation.datacenter import NODE_MARK
 from zuul_suse.simulation.journal import Journal
 from zuul_suse.simulation.node import DELETING, FAILED, READY, Node, Request
 from zuul_suse.simulation.scenario import Label, Scenario
-from zuul_suse.simulation.virtual_threads import BlockedError, VirtualThreads
+from zuul_suse.simulation.virtual_threads import BlockedError, VirtualSignal, VirtualThreads
 
-TURN = 0.25  # our shell's period for launches and deletions
+TURN = 1.0  # our shell looks at launches and deletions when there is news, and so often
 CLEANING = 5.0  # Nodepool's DeletedNodeWorker
 SCAN = (1.0, 4.0)  # seconds until a server's ssh answered with its host keys
 LAUNCH_TIMEOUT = 1800.0
@@ -45,25 +46,31 @@ class Launcher:
         self._threads = threads
         self._journal = journal
         self._luck = luck
-        self._work = threads.signal()
+        self._work = [(self.building, threads.signal()), (self.dying, threads.signal())]
 
     def begin(self) -> None:
         """Start the loops."""
-        self._threads.start(lambda: self._turn(self.building, self._advance_launch), "create")
-        self._threads.start(lambda: self._turn(self.dying, self._advance_deletion), "delete")
+        for member in self._fleet.members.values():
+            member.on_news = self._hear
+        for (nodes, news), advance in zip(self._work, (self._advance_launch, self._advance_deletion), strict=True):
+            self._threads.start(partial(self._turn, nodes, news, advance), "turn")
         self._threads.start(self._clean, "deleted-node-worker")
 
-    def _turn(self, nodes: dict[str, Node], advance: Callable[[Node], None]) -> None:
+    def _hear(self) -> None:
+        """There is an answer, a list or a new node."""
+        for nodes, news in self._work:
+            if nodes:
+                news.set()
+
+    def _turn(self, nodes: dict[str, Node], news: VirtualSignal, advance: Callable[[Node], None]) -> None:
         while True:
-            if not nodes:
-                self._work.clear()
-                self._work.wait()
+            news.clear()
             began = self._threads.clock()
             for node in list(nodes.values()):
                 advance(node)
             if self._threads.clock() != began:
                 raise BlockedError("a state machine's advance waited for something")
-            self._threads.sleep(TURN)
+            news.wait(TURN if nodes else None)
 
     # Nodes
 
@@ -79,7 +86,7 @@ class Launcher:
         request.launched += 1
         self._journal.began += 1
         self._start_machine(node, prefer)
-        self._work.set()
+        self._hear()
 
     def take(self, node: Node, request: Request) -> None:
         """A ready node goes to a request."""
@@ -97,7 +104,6 @@ class Launcher:
         self.spare[node.label].pop(node.key, None)
         node.state, node.released_at = DELETING, self._threads.clock()
         self.dying[node.key] = node
-        self._work.set()
 
     # Launches
 
@@ -129,8 +135,8 @@ class Launcher:
             node.deletion = None
             self._start_machine(node)
         machine = node.machine
-        if machine is None:
-            return  # its ssh host keys are being read
+        if machine is None or not machine.stirs():  # without one its ssh host keys are being read
+            return
         before = machine.datacenter
         try:
             if self._threads.clock() - node.attempt_began > LAUNCH_TIMEOUT:
@@ -180,6 +186,7 @@ class Launcher:
                     self._gone(node)
                 elif node.deletion is None:
                     node.deletion = DeleteMachine(self._fleet, node.address)
+            self._hear()
             self._threads.sleep(CLEANING)
 
     def _advance_deletion(self, node: Node) -> None:
@@ -193,7 +200,7 @@ class Launcher:
 
 def _deleted(machine: DeleteMachine) -> bool:
     try:
-        return machine.advance()
+        return machine.stirs() and machine.advance()
     except Gone:
         return True
 
