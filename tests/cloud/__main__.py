@@ -10,8 +10,8 @@ import argparse
 import sys
 import time
 
-from . import CloudError, cloud
-from .layout import default_folder
+from . import cloud
+from .layout import CloudError, default_folder
 
 
 def main() -> int:

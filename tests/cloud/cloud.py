@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts, examines and ends the test cloud; what tests and benchmarks hold in their hands.
 
-`start()` makes a cloud and returns when every region can boot a server; `running()` finds one that someone else started.
-The processes are a supervisord's, which carry the cloud's folder in their environment: `Cloud.stop()` ends all of them,
-also those of a start that was killed half-way.
+`start()` makes a cloud and returns when every region can boot a server; `running()` finds one that someone else
+started. Real are keystone, and placement, glance, neutron and nova of each region. Not real are the hypervisor (nova's
+fake driver, see plugin/virt.py) and the network's back end (plugin/network.py): servers get loopback addresses, and one
+sshd answers on all of them. The processes are a supervisord's, which carry the cloud's folder in their environment:
+`Cloud.stop()` ends all of them, also those of a start that was killed half-way.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from zuul_suse.sandbox.service import Service
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.supervision import Supervision
 
-from . import CloudError, environment, seed, services
+from . import environment, seed, services
 from .database import SCHEMAS, Database
-from .layout import Layout, default_folder
+from .layout import CloudError, Layout, default_folder
 
 MAX_FOLDER = 80  # of characters: Unix sockets lie below it
 

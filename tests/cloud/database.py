@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cloud's MariaDB: a private one on a Unix socket, its schemas loaded from dumps.
 
-Owns `mysql/` and `mysql.sock` below the cloud's folder, and `schemas/` in the virtual environment's, where the schemas lie
-once OpenStack's own tools have made them: they take a minute, loading a dump takes a second. Called by `cloud.py`.
+Owns `mysql/` and `mysql.sock` below the cloud's folder, and `schemas/` in the virtual environment's, where the schemas
+lie once OpenStack's own tools have made them: they take a minute, loading a dump takes a second. Called by `cloud.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import subprocess
 
 from zuul_suse.sandbox.service import Service
 
-from . import CloudError
 from .environment import program
-from .layout import Layout
+from .layout import CloudError, Layout
 
 SCHEMAS = {
     "keystone": ("keystone-manage", "keystone/keystone.conf", "db_sync"),
@@ -73,11 +72,11 @@ class Database:
             self.run(dump.read_text(), schema)
 
     def map_cells(self, region: str) -> None:
-        """What `nova-manage cell_v2 map_cell0`, `create_cell` and `discover_hosts` would write, without their imports."""
+        """What nova-manage's `map_cell0`, `create_cell` and `discover_hosts` would write, without their imports."""
         layout = self._layout
         urls = (layout.database("nova_cell0", region), layout.transport_url(region), layout.database("nova", region))
-        self.run(
-            "INSERT INTO cell_mappings (created_at, uuid, name, transport_url, database_connection, disabled) VALUES"
+        self.run(  # our own words only
+            "INSERT INTO cell_mappings (created_at, uuid, name, transport_url, database_connection, disabled) VALUES"  # noqa: S608
             f" (now(), '{CELL0}', 'cell0', 'none:///', '{urls[0]}', 0),"
             f" (now(), uuid(), 'cell1', '{urls[1]}', '{urls[2]}', 0);"
             "INSERT INTO host_mappings (created_at, cell_id, host)"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtual environment with OpenStack's services: installed once, kept for all later runs.
 
-Owns a folder of the user's cache, named after the hash of requirements.txt. Called by `cloud.py` before anything starts.
-It is never changed but for our two plug-ins (plugin/), which are laid in again when they change.
+Owns a folder of the user's cache, named after the hash of requirements.txt. Called by `cloud.py` before anything
+starts. It is never changed but for our two plug-ins (plugin/), which are laid in again when they change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zuul_suse.sandbox.state import cache_folder, cache_lock
 
-from . import CloudError
+from .layout import CloudError
 
 HERE = Path(__file__).parent
 PROGRAMS = {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the cloud's files lie and on which ports it listens: everything of one cloud is below one folder.
+"""A real OpenStack control plane on this machine, for tests: where its files lie and on which ports it listens.
 
-Written as `cloud.json` when a cloud starts and read by whoever uses a running one. `ready` turns true as the last step of
-a start, so that a half-started cloud is never taken for a whole one.
+Written as `cloud.json` when a cloud starts and read by whoever uses a running one. `ready` turns true as the last step
+of a start, so that a half-started cloud is never taken for a whole one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     autoescape=False,  # noqa: S701  ini files
 )
+
+
+class CloudError(Exception):
+    """The cloud can't be started or is not well; the message is one line and says what to do."""
 
 
 def default_folder() -> Path:

@@ -12,8 +12,7 @@ from typing import Any
 import openstack
 import yaml
 
-from . import CloudError
-from .layout import Layout
+from .layout import CloudError, Layout
 
 FLAVORS = {  # name: cores, MiB, GiB
     "small": (1, 1024, 10),

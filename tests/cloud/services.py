@@ -14,6 +14,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ APPLICATIONS = {
     "nova": ("nova.wsgi.osapi_compute", "OS_NOVA_CONFIG_DIR", ""),
 }
 FILES = {"placement": "placement.conf", "glance": "glance-api.conf", "neutron": "neutron.conf", "nova": "nova.conf"}
+HYPERVISORS = uuid.UUID("6f1d3c1e-7a3b-4b39-9a52-0a4f3d1c5b6e")
 # Erlang's schedulers spin while they wait, which costs more than all else when the cloud is idle.
 ERLANG = "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 
@@ -55,6 +57,8 @@ def configure(layout: Layout) -> None:
             for folder in ("locks", "images", "staging", "tasks", "instances"):
                 (etc / region / name / folder).mkdir(exist_ok=True)
         shutil.copy(layout.environment / "etc" / "nova" / "api-paste.ini", etc / region / "nova")
+        # The hypervisor's id, as plugin/virt.py reckons it; without it nova-compute would refuse to start twice.
+        (etc / region / "nova" / "compute_id").write_text(str(uuid.uuid5(HYPERVISORS, region)))
     _configure_rabbitmq(layout)
     _configure_ssh(layout)
 

@@ -2,8 +2,8 @@
 """Answers ssh on one port of every loopback address: `python ssh_door.py PORT SSHD CONFIG CLOSED`.
 
 sshd itself can listen on all addresses or on a list; this listens on all addresses of the loopback interface only, and
-hands each connection to an `sshd -i`. An address named in the file CLOSED gets no answer, as of a server whose sshd is not
-up yet. Run by the cloud's supervisor; ends with SIGTERM, and sessions end with it (they are of its process group).
+hands each connection to an `sshd -i`. An address named in the file CLOSED gets no answer, as of a server whose sshd is
+not up yet. Run by the cloud's supervisor; ends with SIGTERM, and sessions end with it (they are of its process group).
 """
 
 import socket

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A block storage that has no volumes: `python volume_stub.py PORT`.
 
-Only for Nodepool's built-in openstack driver, which fails where none is in the catalogue or named in clouds.yaml. Run by
-the cloud's supervisor; ends with SIGTERM.
+Only for Nodepool's built-in openstack driver, which fails where none is in the catalogue or named in clouds.yaml. Run
+by the cloud's supervisor; ends with SIGTERM.
 """
 
 import json

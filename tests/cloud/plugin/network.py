@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""neutron without a back end: ports are bound and ACTIVE, floating IPs ACTIVE, as soon as neutron's database knows them.
+# ruff: noqa: ANN001, ANN201 - OpenStack has no types
+"""neutron without a back end: ports are bound and ACTIVE, floating IPs ACTIVE, as soon as neutron's database knows
+them.
 
 Loaded by neutron-api of the test cloud by entry points. The addresses are loopback addresses, which need no plumbing.
 """

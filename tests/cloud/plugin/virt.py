@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, ANN205 - OpenStack has no types
 """nova's fake hypervisor, mended so that it starts twice, and with delays and failures at wish.
 
 Loaded by nova-compute of the test cloud as `nova.virt.zuul_suse_loopback`. What it shall do is read anew for each
