@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from zuul_suse.fleet.pace import Pace
+
 from .conftest import Bench, demand
 
 Make = Callable[..., Bench]
@@ -51,3 +53,17 @@ def test_list_that_hung_takes_the_datacenter_out_at_once(bench: Make) -> None:
     twin.released.wait = lambda _: setattr(one.clock, "now", one.clock.now + 60)  # type: ignore[assignment]
     one.poll()
     assert one.fleet.members["nbg"].breaker.state == "open"
+
+
+def test_list_that_failed_is_asked_for_again_sooner_than_nothing_happens(bench: Make) -> None:
+    one = bench(nbg=100)
+    member, twin = one.fleet.members["nbg"], one.twins["nbg"]
+    assert member._poll_due(0, 0.1) == Pace.SLOW
+    twin.fault = "unreachable"
+    one.poll()
+    assert member.breaker.state == "closed"
+    assert member._poll_due(0, 0.1) == Pace.AILING < Pace.SLOW
+    one.poll()
+    one.poll()
+    assert member.breaker.state == "open"
+    assert member._poll_due(0, 0.1) == Pace.AILING

@@ -18,7 +18,8 @@ class Pace:
 
     QUICK = 1.0  # gap between lists while few are awaited
     STEADY = 2.4  # and at most, while many are
-    SLOW = 10.0  # while none is
+    SLOW = 30.0  # while none is
+    AILING = 10.0  # while lists fail, or launches do: so soon it is known that the datacenter is back, or out
     FEW = 3
     SHARE = 0.26  # of a list for each server that comes
     GUESS = 2.0  # of a boot, while none was seen
