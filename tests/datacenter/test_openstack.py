@@ -158,6 +158,7 @@ def test_order_becomes_a_whole_request(cloud: MockCloud) -> None:
     assert base64.b64decode(server["user_data"]) == b"#cloud-config\n"
     assert server["security_groups"] == [{"name": "ssh"}]
     assert server["metadata"] == OURS | {"team": "x" * 255}
+    assert server["description"] == 'zuul-suse:["","suse","0000000001"]'
     assert cloud.last().headers["OpenStack-API-Version"] == "compute 2.67"
 
 
@@ -200,6 +201,9 @@ def test_older_cloud_is_spoken_to_in_its_own_version(cloud: MockCloud) -> None:
     datacenter.limits()
     assert datacenter.list_servers()[0].need == Quota(1, 4, 8192)
     assert cloud.last().headers["OpenStack-API-Version"] == "compute 2.38"
+    cloud.newest = "2.18"
+    opened(cloud).create(order())
+    assert "description" not in cloud.last().json()["server"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import requests_mock
 
 from zuul_suse.datacenter import Belonging, Gone, Order, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
-from zuul_suse.datacenter.openstack_floating import mark_of, read_mark
+from zuul_suse.datacenter.openstack_mark import mark_of, read_mark
 
 from .mock_openstack import HOST, OURS, MockCloud, uuid
 
@@ -152,8 +152,9 @@ def test_port_of_a_server_of_ours_that_is_gone(cloud: MockCloud) -> None:
 
 
 def test_server_that_died_before_this_process_began(cloud: MockCloud) -> None:
-    cloud.server(1, "DELETED", metadata=OURS, updated="2026-01-01T11:30:00Z")
-    cloud.server(2, "DELETED", updated="2026-01-01T11:30:00Z")
+    """Nova keeps a deleted server's description, but not its metadata."""
+    cloud.server(1, "DELETED", description=mark_of("", OURS), updated="2026-01-01T11:30:00Z")
+    cloud.server(2, "DELETED", description="np2", updated="2026-01-01T11:30:00Z")
     for number in (1, 2, 3):
         port(cloud, f"p{number}", uuid(number))
     datacenter = opened(cloud)
@@ -188,6 +189,24 @@ def test_volume_that_was_seen_with_a_server_of_ours(cloud: MockCloud) -> None:
     assert found == Belonging("volume", "v1", uuid(1), OURS)
     datacenter.delete_belonging(found)
     assert cloud.calls[-1] == "DELETE /p1/volumes/v1"
+
+
+def test_a_port_that_neutron_keeps_for_nova_is_released_first(cloud: MockCloud) -> None:
+    cloud.server(1, "DELETED", description=mark_of("", OURS), updated="2026-01-01T11:30:00Z")
+    port(cloud, "p1", uuid(1))
+    url = f"{HOST}:9696/networking/v2.0/ports/p1"
+    refused = {"status_code": 403, "json": {"NeutronError": {"message": "rule:delete_port is disallowed by policy"}}}
+    cloud.mock.register_uri("DELETE", url, [refused, {"status_code": 500}, {"status_code": 204}])
+    cloud.mock.register_uri("PUT", url, json={"port": {}})
+    datacenter = opened(cloud)
+    (left,) = datacenter.list_belongings()
+    with pytest.raises(TryElsewhere):
+        datacenter.delete_belonging(left)
+    assert cloud.calls[-3:] == ["DELETE /ports/p1", "PUT /ports/p1", "DELETE /ports/p1"]
+    cloud.ports[0]["device_owner"] = ""
+    assert datacenter.list_belongings() == [left]  # it isn't lost from sight
+    datacenter.delete_belonging(left)
+    assert datacenter.list_belongings() == []
 
 
 def test_with_nothing_loose_no_server_is_asked_for(cloud: MockCloud) -> None:

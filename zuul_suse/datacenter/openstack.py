@@ -109,7 +109,8 @@ class OpenStackDatacenter:
         networks = settings["networks"]
         ids = None if networks is None else self._catalog.network_ids(networks)
         image = self._catalog.image_id(order.image)
-        body = server_body(order, settings, flavor.id, image, ids, self._zones.next(settings["azs"]))
+        zone = self._zones.next(settings["azs"])
+        body = server_body(order, settings, flavor.id, image, ids, zone, self._region.describes())
         try:
             answer = self._region.call("compute", "POST", "/servers", json=body)
         except WrongConfiguration as error:

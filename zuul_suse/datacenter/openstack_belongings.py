@@ -3,9 +3,9 @@
 
 A floating IP bears our mark. A port names its server: it is ours if that server bore our metadata, which is remembered
 from lists and from our own creations; servers that died before this process began are looked for among those that
-nova still lists as deleted, once per port. A volume is ours if a server of ours was seen with it, to be deleted with
-it; nova puts no mark on a volume that it makes, so one that was never seen attached is not found. Called in Nodepool's
-clean-up thread, which deletes what it was told of twice.
+nova still lists as deleted, by the mark in their description, once per port. A volume is ours if a server of ours was
+seen with it, to be deleted with it; nova puts no mark on a volume that it makes, so one that was never seen attached
+is not found. Called in Nodepool's clean-up thread, which deletes what it was told of twice.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from zuul_suse.datacenter import Belonging, Gone
-from zuul_suse.datacenter.openstack_floating import KEYS, FloatingIPs
+from zuul_suse.datacenter import Belonging, Gone, WrongConfiguration
+from zuul_suse.datacenter.openstack_floating import FloatingIPs
+from zuul_suse.datacenter.openstack_mark import KEYS, read_mark
 from zuul_suse.datacenter.openstack_servers import volumes_of
 from zuul_suse.datacenter.openstack_session import Json, Region
 
@@ -41,7 +42,11 @@ class Ours:
 
     def saw(self, raw: Json) -> None:
         """A server as nova lists it."""
-        if self.made(raw["id"], raw.get("metadata") or {}):
+        metadata = raw.get("metadata")
+        if not metadata and raw["status"] == "DELETED":  # its metadata went with it
+            mark = read_mark(raw.get("description"))
+            metadata = mark[1] if mark else None
+        if self.made(raw["id"], metadata or {}):
             volumes = volumes_of(raw)
             if volumes:
                 with self._lock:
@@ -85,6 +90,7 @@ class Belongings:
         self._ours = ours
         self._floating = floating
         self._alive = alive
+        self._released: set[str] = set()  # ports that say no more that they are nova's, and are still there
         self._strangers: dict[str, float] = {}  # servers of ports that were looked for and are not known as ours
 
     def find(self) -> list[Belonging]:
@@ -115,7 +121,7 @@ class Belongings:
             for raw in listed
             if raw["status"] == "DOWN"
             and raw.get("device_id")
-            and (raw.get("device_owner") or "").startswith("compute:")
+            and ((raw.get("device_owner") or "").startswith("compute:") or raw["id"] in self._released)
         ]
 
     def _find_dead(self, ports: list[Json]) -> None:
@@ -158,7 +164,17 @@ class Belongings:
         if belonging.kind not in _PATHS:
             raise Gone(f"there is no {belonging.kind} {belonging.id}")
         service, path = _PATHS[belonging.kind]
-        self._region.call(service, "DELETE", f"{path}/{belonging.id}")
+        path = f"{path}/{belonging.id}"
+        try:
+            self._region.call(service, "DELETE", path)
+        except WrongConfiguration:
+            if belonging.kind != "port":
+                raise
+            # A newer neutron keeps a port that says it is nova's from being deleted, though not from being changed.
+            self._region.call(service, "PUT", path, json={"port": {"device_owner": ""}})
+            self._released.add(belonging.id)
+            self._region.call(service, "DELETE", path)
+        self._released.discard(belonging.id)
 
 
 def _time(text: str | None) -> datetime | None:

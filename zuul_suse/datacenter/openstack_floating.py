@@ -7,34 +7,13 @@ it is deleted (one request, if this process attached it). What a killed process 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 
 from zuul_suse.datacenter import Belonging, TryElsewhere
 from zuul_suse.datacenter.openstack_catalog import Catalog
+from zuul_suse.datacenter.openstack_mark import mark_of, read_mark
 from zuul_suse.datacenter.openstack_session import Json, Region
-
-MARK = "zuul-suse:"
-KEYS = ("nodepool_provider_name", "nodepool_node_id")
-
-
-def mark_of(server_id: str, metadata: Mapping[str, str]) -> str:
-    """A description that proves whose it is; neutron keeps 255 characters."""
-    return MARK + json.dumps([server_id, *(metadata.get(key, "") for key in KEYS)], separators=(",", ":"))
-
-
-def read_mark(description: str) -> tuple[str, dict[str, str]] | None:
-    """The server and its metadata; None if this is no mark of ours."""
-    if not description.startswith(MARK):
-        return None
-    try:
-        server_id, *values = json.loads(description.removeprefix(MARK))
-    except (ValueError, TypeError):
-        return None
-    if not isinstance(server_id, str) or len(values) != len(KEYS) or not all(isinstance(v, str) for v in values):
-        return None
-    return server_id, dict(zip(KEYS, values, strict=True))
 
 
 class FloatingIPs:
@@ -78,7 +57,7 @@ class FloatingIPs:
         """All addresses with our mark, in use or not."""
         found = []
         for raw in self._region.all("network", "/floatingips", "floatingips"):
-            read = read_mark(raw.get("description") or "")
+            read = read_mark(raw.get("description"))
             if read is not None:
                 found.append(Belonging("floating-ip", raw["id"], read[0], read[1]))
         return found

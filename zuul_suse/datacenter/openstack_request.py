@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Mapping
 
 from zuul_suse.datacenter import Order
+from zuul_suse.datacenter.openstack_mark import KEYS, mark_of
 from zuul_suse.datacenter.openstack_options import Settings
 from zuul_suse.datacenter.openstack_session import Json
 
@@ -31,15 +32,26 @@ def short(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def server_body(
-    order: Order, settings: Settings, flavor: str, image: str, networks: list[str] | None, zone: str | None
+    order: Order,
+    settings: Settings,
+    flavor: str,
+    image: str,
+    networks: list[str] | None,
+    zone: str | None,
+    describes: bool = True,
 ) -> Json:
-    """The whole request. Our own metadata beats what a label says, or servers would be nobody's."""
+    """The whole request. Our own metadata beats what a label says, or servers would be nobody's.
+
+    `describes`: whether the cloud knows descriptions of servers.
+    """
     server: Json = {
         "name": order.name,
         "flavorRef": flavor,
         "metadata": short({**settings["instance-properties"], **order.config, **order.metadata}),
         "networks": "auto" if networks is None else [{"uuid": network} for network in networks],
     }
+    if describes and all(key in order.metadata for key in KEYS):
+        server["description"] = mark_of("", order.metadata)
     if settings["boot-from-volume"]:
         server["block_device_mapping_v2"] = [_root_volume(settings, image)]
     else:

@@ -199,6 +199,10 @@ class Region:
             self._microversion = "{}.{}".format(*min(MICROVERSION, (major, minor)))
         return self._microversion
 
+    def describes(self) -> bool:
+        """Whether servers can have a description."""
+        return int(self.microversion().split(".")[1]) >= 19
+
     # Requests
 
     def call(self, service: str, method: str, path: str, *, ok: tuple[int, ...] = (), **more: Any) -> requests.Response:
