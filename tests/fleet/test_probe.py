@@ -62,8 +62,8 @@ def test_list_that_failed_is_asked_for_again_sooner_than_nothing_happens(bench: 
     twin.fault = "unreachable"
     one.poll()
     assert member.breaker.state == "closed"
-    assert member._poll_due(0, 0.1) == Pace.AILING < Pace.SLOW
+    assert member._poll_due(0, 0.1) == Pace.WARY < Pace.SLOW
     one.poll()
     one.poll()
     assert member.breaker.state == "open"
-    assert member._poll_due(0, 0.1) == Pace.AILING
+    assert member._poll_due(0, 0.1) == Pace.WARY

@@ -121,9 +121,9 @@ class Member:
 
     def _poll_due(self, last: float, took: float) -> float:
         if self.breaker.state == OPEN:
-            return last + Pace.AILING
+            return last + Pace.WARY
         due = self.pace.due(last, took, self.reaper.busy)
-        return min(due, last + Pace.AILING) if self.poller.failing else due
+        return min(due, last + Pace.WARY) if self.poller.failing else due
 
     def is_out(self) -> bool:
         """Whether nothing that is under way here can be seen to end."""

@@ -19,7 +19,7 @@ class Pace:
     QUICK = 1.0  # gap between lists while few are awaited
     STEADY = 2.4  # and at most, while many are
     SLOW = 30.0  # while none is
-    AILING = 10.0  # while lists fail, or launches do: so soon it is known that the datacenter is back, or out
+    WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
     FEW = 3
     SHARE = 0.26  # of a list for each server that comes
     GUESS = 2.0  # of a boot, while none was seen
@@ -75,6 +75,7 @@ class Pace:
             times = [last + self.SLOW]
             if self._coming:
                 earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
+                times.append(last + self.WARY)
                 times.append(max(last + self._gap(len(self._coming)), earliest))
             if self._going or busy:
                 times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
