@@ -106,19 +106,3 @@ def _empty(member: Any, admin: Any, project_id: str) -> None:
         member.network.delete_network(network)
     for image in member.image.images(visibility="private"):
         member.image.delete_image(image)
-
-
-@contextlib.contextmanager
-def shared_cloud() -> Iterator[Cloud]:
-    """The test cloud that runs well, else one that lives as long as the test session."""
-    from ..cloud.cloud import running, start  # it needs packages that other tests don't
-
-    found = running()
-    if found is not None:
-        yield found
-        return
-    made = start()
-    try:
-        yield made
-    finally:
-        made.stop()

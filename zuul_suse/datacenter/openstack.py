@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zuul_suse.datacenter import (
+    UNLIMITED,
     Belonging,
     Datacenter,
     DatacenterError,
@@ -89,16 +90,16 @@ class OpenStackDatacenter:
     def limits(self) -> Quota:
         """The project's quota, within what the configuration allows; also loads what `need` tells from memory."""
         self._catalog.flavors.get()
-        if self._options["ignore-quota"]:
-            quota = Quota(math.inf, math.inf, math.inf)
-        else:
-            absolute = self._region.get("compute", "/limits")["limits"]["absolute"]
-            quota = Quota(
-                *(_bound(absolute[f"maxTotal{what}"]) for what in ("Instances", "Cores", "RAMSize")),
-            )
+        quota = self._quota()
         caps = [self._options[f"max-{what}"] for what in ("servers", "cores", "ram")]
         most = [math.inf if cap is None else cap for cap in caps]
         return Quota(min(quota.instances, most[0]), min(quota.cores, most[1]), min(quota.ram, most[2]))
+
+    def _quota(self) -> Quota:
+        if self._options["ignore-quota"]:
+            return UNLIMITED
+        absolute = self._region.get("compute", "/limits")["limits"]["absolute"]
+        return Quota(*(_bound(absolute[f"maxTotal{what}"]) for what in ("Instances", "Cores", "RAMSize")))
 
     # Servers
 
@@ -179,7 +180,7 @@ class OpenStackDatacenter:
 
     def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
         examination = Examination(self.name, self._region, self._catalog)
-        return examination.run(orders, self._settings, self.limits, self.exposes, self._options)
+        return examination.run(orders, self._settings, self._quota, self.exposes, self._options)
 
     def close(self) -> None:
         self._region.close()

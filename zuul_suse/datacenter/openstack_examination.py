@@ -7,6 +7,7 @@ where nothing further can be learnt. `explained` is for a create that nova calle
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ class Examination:
         self,
         orders: Sequence[Order],
         settings_of: Callable[[Order], Settings],
-        limits: Callable[[], Quota],
+        quota: Callable[[], Quota],
         exposes: bool,
         options: Mapping[str, Any],
     ) -> Iterator[Finding]:
@@ -60,17 +61,18 @@ class Examination:
             yield Finding("reachable", False, str(error))
             return
         yield _clock(clock)
-        for check, look in self._looks(orders, settings_of, limits, exposes, options):
+        for check, look in self._looks(orders, settings_of, quota, exposes, options):
             yield from _found(check, look)
 
     def _looks(
         self,
         orders: Sequence[Order],
         settings_of: Callable[[Order], Settings],
-        limits: Callable[[], Quota],
+        quota: Callable[[], Quota],
         exposes: bool,
         options: Mapping[str, Any],
     ) -> Iterator[tuple[str, Check]]:
+        limits = functools.cache(quota)
         settings = {order.name: settings_of(order) for order in orders}
         yield "quota", lambda: self._quota(limits(), options)
         for order in orders:
@@ -134,12 +136,14 @@ class Examination:
         return key
 
     def _zones(self, zones: list[str]) -> str:
+        if not zones:
+            return "as the cloud decides"
         listed = self._region.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
         known = [raw["zoneName"] for raw in listed if raw["zoneState"]["available"]]
         for zone in zones:
             if zone not in known:
                 raise WrongConfiguration(f'{self._place}.azs: "{zone}" not found ({choices(known)})')
-        return ", ".join(zones) or "as the cloud decides"
+        return ", ".join(zones)
 
     # After a refusal
 
