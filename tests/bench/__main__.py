@@ -70,6 +70,7 @@ def write_clouds(cloud: clouds.Cloud, way: Way, file: Path) -> None:
     made: dict[str, Any] = {}
     for door in way.doors:
         entry = made.setdefault(door.region, {**known[door.region], "auth": dict(known[door.region]["auth"])})
+        entry["private"] = True  # the SDK then takes a server's only address, a loopback one, for the one to connect to
         service = APIS[door.api]
         if service is None:
             entry["auth"]["auth_url"] = door.url

@@ -24,7 +24,8 @@ from nodepool.zk import zookeeper as zk
 from .launchers import LABEL, Launcher
 from .way import Way
 
-IDLE = 10.0  # seconds in which the idle launcher is measured
+IDLE = 15.0  # seconds in which the idle launcher is measured
+BUSY = 0.1  # of a core: a launcher that starts takes more, an idle one less
 Servers = Callable[[], list[Any]]  # of all regions, past the doors
 
 
@@ -71,12 +72,19 @@ class Trial:
     def _settle(self) -> None:
         """Wait until the launcher does nothing, and measure how much that is."""
         tell(f"{self.name}, {self.driver}: launcher starts")
-        time.sleep(8)
-        if not self.launcher.alive():
-            raise SystemExit(f"the launcher ended: {self.launcher.folder / 'launcher.log'}")
+        for _ in range(12):
+            time.sleep(5)
+            if not self.launcher.alive():
+                raise SystemExit(f"the launcher ended: {self.launcher.folder / 'launcher.log'}")
+            if self._rate(3) < BUSY:
+                break
+        self._idle_rate = self._rate(IDLE)
+        self.figures["idle-cpu-percent"] = round(100 * self._idle_rate, 1)
+
+    def _rate(self, seconds: float) -> float:
         before = self.launcher.cpu()
-        time.sleep(IDLE)
-        self._idle_rate = (self.launcher.cpu() - before) / IDLE
+        time.sleep(seconds)
+        return (self.launcher.cpu() - before) / seconds
 
     def _request(self) -> Any:
         request = zk.NodeRequest()

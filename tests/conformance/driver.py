@@ -45,7 +45,7 @@ def same(kind: str, section: Section) -> Section:
 
 def translate(section: Section) -> Section:
     """A fixture's openstack section as one of `driver: suse`: its availability zones become datacenters."""
-    zones = list(dict.fromkeys(zone for pool in section["pools"] for zone in pool.get("availability-zones", ())))
+    zones = list(dict.fromkeys(zone for pool in section.get("pools", ()) for zone in pool.get("availability-zones", ())))
     named = [{"name": zone, "zone": zone} for zone in zones] or [{"name": section.get("cloud", "default")}]
     return {
         **same("provider", section),
@@ -55,7 +55,7 @@ def translate(section: Section) -> Section:
         "datacenters": [{"kind": twin.KIND, "rate": 1000.0, **datacenter} for datacenter in named],
         "diskimages": [same("diskimage", image) for image in section.get("diskimages", ())],
         "cloud-images": [_cloud_image(image) for image in section.get("cloud-images", ())],
-        "pools": [_pool(pool, section) for pool in section["pools"]],
+        "pools": [_pool(pool, section) for pool in section.get("pools", ())],
     }
 
 
@@ -92,7 +92,7 @@ class TwinConfig(SuseProviderConfig):
     """Our configuration from a fixture's section."""
 
     def __init__(self, section: Section) -> None:
-        super().__init__(translate(section) if "pools" in section else section)
+        super().__init__(translate(section))
 
     def getSchema(self) -> TwinSchema:
         return TwinSchema()

@@ -119,6 +119,8 @@ class TwinDatacenter(PlainDatacenter):
 
     def _arguments(self, order: Order) -> dict[str, Any]:
         settings = order.settings
+        if self._cloud.get_image(order.image) is None:
+            raise WrongConfiguration(f'{self.name}: image "{order.image}" not found')
         given: dict[str, Any] = {
             "name": order.name,
             "image": order.image,
