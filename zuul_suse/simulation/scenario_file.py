@@ -19,7 +19,7 @@ import yaml
 from zuul_suse.datacenter import WrongConfiguration
 from zuul_suse.datacenter.kinds import Option, with_defaults
 from zuul_suse.simulation.datacenter import FAULTS
-from zuul_suse.simulation.scenario import Label, Load, Outage, Scenario, Site, default_scenario
+from zuul_suse.simulation.scenario import Label, Load, Outage, Scenario, Site, default_scenario, scaled_labels
 
 TIME = "time"  # the type of a text as 90s, 20m or 1.5h
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -197,6 +197,8 @@ def parse(given: Any) -> Scenario:
         if not sum(item["share"] for item in items):
             raise WrongConfiguration("labels: at least one must have a share of more than 0")
         scenario = replace(scenario, labels=[_label(item, names, f"labels[{item['name']}]") for item in items])
+    if values["ready"] is not None:
+        scenario = replace(scenario, labels=scaled_labels(scenario.labels, values["ready"]))
     if values["outages"] is not None:
         items = _items(values["outages"], OUTAGE, "outages")
         outages = [_outage(item, names, f"outages[{index}]") for index, item in enumerate(items)]
