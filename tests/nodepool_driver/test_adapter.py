@@ -22,6 +22,7 @@ from nodepool import exceptions
 from zuul_suse.datacenter import Order, Server, ServerState
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import split_server
+from zuul_suse.nodepool_driver import leftovers
 from zuul_suse.nodepool_driver.adapter import SuseAdapter, SuseInstance
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
@@ -215,7 +216,7 @@ def test_image_is_built_and_uploaded_only_for_datacenters_that_may_use_it() -> N
 def test_each_datacenter_gets_the_image_in_its_own_format(tmp_path: Path) -> None:
     config, built = with_built_image(None)
     driver = Drivers.get("suse")
-    assert (built.image_types, built.keep_image_types) == ({"tar", "qcow2"}, {"tar", "qcow2"})
+    assert (built.image_types, built.keep_image_types) == ({"tar", "qcow2"}, {"tar", "qcow2"} - {config.image_type})
     made = driver.getAdapter(config)
     (tmp_path / "leap-0001.tar").write_bytes(b"x")
     assert (
@@ -266,3 +267,61 @@ def test_a_datacenter_may_say_which_address_to_connect_to() -> None:
     server = Server("s1", "np1", ServerState.ACTIVE, ipv4="203.0.113.1", ipv6="2001:db8::1", address="2001:db8::1")
     assert SuseInstance("nbg/s1", server).interface_ip == "2001:db8::1"
     assert SuseInstance("nbg/s1", replace(server, address=None)).interface_ip == "203.0.113.1"
+
+
+def test_dead_datacenter_holds_no_leak_check_of_the_others_up(
+    adapter: SuseAdapter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(leftovers, "PATIENCE", 0.3)
+    heard_of(adapter)
+    twin(adapter, "prg")._belongings.put("p1", {"kind": "port", "metadata": {"nodepool_node_id": "1"}})
+    twin(adapter, "nbg").fault = "black-hole"
+    began = time.monotonic()
+    found = [(one.type, one.external_id, one.plural_metric_name) for one in adapter.listResources()]
+    assert time.monotonic() - began < 2
+    assert found == [("port", "p1", "ports")]
+    assert "Datacenter nbg is not checked for leaks: no answer in time" in caplog.text
+
+
+def test_failed_deletion_of_a_belonging_is_told_and_left_for_the_next_time(
+    adapter: SuseAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard_of(adapter)
+    twin(adapter, "nbg")._belongings.put("p1", {"kind": "port", "metadata": {}})
+    (port,) = adapter.listResources()
+    twin(adapter, "nbg").fault = "unreachable"
+    adapter.deleteResource(port)
+    soon(lambda: "Can't delete leaked port p1 in datacenter nbg, will try again: nbg: connection" in caplog.text)
+    twin(adapter, "nbg").fault = "none"
+    adapter.deleteResource(port)
+    soon(lambda: not twin(adapter, "nbg").list_belongings())
+    caplog.set_level(logging.INFO)
+    adapter.deleteResource(port)
+    soon(lambda: "Leaked port p1 in datacenter nbg is gone already" in caplog.text)
+
+
+class Records:
+    """ZooKeeper's records of nodes."""
+
+    def __init__(self, **nodes: tuple[str, str]) -> None:
+        self.nodes = nodes
+
+    def nodeIterator(self, cached_ids: bool) -> Iterator[Any]:
+        for node_id, (state, address) in self.nodes.items():
+            yield SimpleNamespace(id=node_id, state=state, external_id=address, provider="suse")
+
+
+def test_only_servers_of_settled_nodes_that_have_another_one_are_deserted(adapter: SuseAdapter) -> None:
+    heard_of(adapter)
+    for name, node in (("old", "n1"), ("new", "n1"), ("building", "n2"), ("foreign", "n1"), ("unmarked", None)):
+        metadata = {"nodepool_provider_name": "x" if name == "foreign" else "suse", "nodepool_node_id": node}
+        twin(adapter, "nbg")._servers.put(name, {"metadata": metadata if node else {}})
+    soon(lambda: len(adapter.fleet.servers()) == 5)
+    deserted = leftovers.Deserted("suse", adapter.fleet, LOG)
+    records = Records(n1=("ready", "nbg/new"), n2=("building", "prg/elsewhere"))
+    deserted.look(records)
+    time.sleep(0.3)
+    assert len(twin(adapter, "nbg").list_servers()) == 5, "it was seen only once"
+    deserted.look(records)
+    soon(lambda: len(twin(adapter, "nbg").list_servers()) == 4)
+    assert {server.id for server in twin(adapter, "nbg").list_servers()} == {"new", "building", "foreign", "unmarked"}

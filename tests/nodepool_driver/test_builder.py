@@ -15,6 +15,7 @@ from nodepool.zk import zookeeper as zk
 
 from ..datacenter.lxd_daemon import Daemon
 from .conftest import BIN, Installation, running, wait_for
+from .twin import Twin
 
 COPIER = """#!{python}
 import shutil, sys
@@ -23,19 +24,26 @@ shutil.copy({root!r}, sys.argv[sys.argv.index("-o") + 1] + ".tar")
 
 
 @pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Twin:
+    return Twin(tmp_path_factory.mktemp("datacenters") / "big")
+
+
+@pytest.fixture(scope="module")
 def nodepool(
     install: Callable[..., Installation],
     daemon: Daemon,
     tiny_image: Path,
+    big: Twin,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
+    big.fault("upload-refused")
     folder = tmp_path_factory.mktemp("builder")
     copier = folder / "copy-image"
     copier.write_text(COPIER.format(python=sys.executable, root=str(tiny_image)))
     copier.chmod(0o755)
     datacenters = [
-        # The emptiest, but the upload to it fails, so no node may begin there.
-        {"name": "big", "kind": "fake", "fault": "upload-refused"},
+        # The emptiest, but the upload to it fails at first, so no node may begin there.
+        {"name": "big", "kind": "fake", "state-dir": str(big.folder)},
         {"name": "local", "kind": "incus", "max-servers": 3, **daemon.options()},
     ]
     provider = {
@@ -59,6 +67,7 @@ def newest_upload(nodepool: Installation) -> zk.ImageUpload | None:
 
 def test_built_image_is_uploaded_and_a_node_is_made_of_it(nodepool: Installation, daemon: Daemon) -> None:
     upload = wait_for("an upload is ready", lambda: newest_upload(nodepool), 60)
+    assert "big=" not in upload.external_id
     datacenter, _, fingerprint = upload.external_id.partition("=")
     assert datacenter == "local"
     listed = daemon.run("lxc", "--project", "zuul-suse-test", "image", "show", fingerprint)
@@ -67,5 +76,27 @@ def test_built_image_is_uploaded_and_a_node_is_made_of_it(nodepool: Installation
     assert node.az == "local"
     assert node.username == "root"
     assert node.image_id.endswith(f"/images/{upload.id}")
+    nodepool.give_back([node])
+    wait_for("the node is gone", lambda: not nodepool.nodes(), 30)
+
+
+def test_upload_that_failed_in_a_datacenter_is_made_up_for_there(nodepool: Installation, big: Twin) -> None:
+    before = newest_upload(nodepool)
+    assert before is not None
+    big.fault("none")
+    after = wait_for(
+        "the image is in both datacenters",
+        lambda: (upload := newest_upload(nodepool)) and "big=" in upload.external_id and upload,
+        100,
+        pause=1,
+    )
+    assert after.id == before.id
+    assert "local=" in after.external_id
+    (record,) = big.images().values()
+    assert record["metadata"]["nodepool_upload_id"] == before.id
+    assert "Image tiny-" in (log := (nodepool.folder / "builder.log").read_text())
+    assert " is in datacenter big now" in log
+    (node,) = nodepool.fulfilled(nodepool.request("tiny"), 60)
+    assert node.az == "big"
     nodepool.give_back([node])
     wait_for("the node is gone", lambda: not nodepool.nodes(), 30)

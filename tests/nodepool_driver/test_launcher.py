@@ -30,6 +30,10 @@ def nodepool(install: Callable[..., Installation], twins: dict[str, Twin]) -> In
     # There before the launcher: its clean-up must see a leak twice, a minute apart.
     twins["nbg"].add(LEAK, nodepool_provider_name="suse", nodepool_node_id="9999999999")
     twins["nbg"].add(FOREIGN, nodepool_provider_name="other", nodepool_node_id="9999999998")
+    for kind in ("port", "floating-ip", "volume"):
+        twins["prg"].add_belonging(kind, f"leaked-{kind}", nodepool_provider_name="suse", nodepool_node_id="9999999997")
+        twins["prg"].add_belonging(kind, f"foreign-{kind}", nodepool_provider_name="x", nodepool_node_id="9999999997")
+        twins["prg"].add_belonging(kind, f"unmarked-{kind}")
     # nbg is much bigger, so that launches begin there.
     datacenters = [
         {"name": name, "kind": "fake", "state-dir": str(twin.folder), "boot-delay": 0.5, "max-servers": size}
@@ -139,7 +143,7 @@ def test_request_that_fits_nowhere_now_waits_for_room(
     for twin, name in ballast:
         twin.add(name)
     read = len(nodepool.log)
-    time.sleep(12)  # the slowest poll
+    time.sleep(31)  # the slowest poll
     request = nodepool.request("asked")
     wait_for("it waits", lambda: "No datacenter has room now" in nodepool.log[read:], 15)
     assert nodepool.zk.getNodeRequest(request.id).state == zk.REQUESTED
@@ -151,6 +155,26 @@ def test_request_that_fits_nowhere_now_waits_for_room(
 def test_leaked_server_is_removed_and_a_foreign_one_is_not(nodepool: Installation, twins: dict[str, Twin]) -> None:
     wait_for("the leaked server is gone", lambda: LEAK not in twins["nbg"].servers(), 100, pause=1)
     assert FOREIGN in twins["nbg"].servers()
+
+
+def test_leaked_belongings_are_removed_and_foreign_ones_are_not(twins: dict[str, Twin]) -> None:
+    def leaked() -> list[str]:
+        return [name for name in twins["prg"].belongings() if name.startswith("leaked-")]
+
+    wait_for("leaked ports, floating IPs and volumes are gone", lambda: not leaked(), 100, pause=1)
+    kinds = ("port", "floating-ip", "volume")
+    assert twins["prg"].belongings() == {f"{whose}-{kind}" for whose in ("foreign", "unmarked") for kind in kinds}
+
+
+def test_server_that_a_launch_left_before_a_restart_is_removed(
+    asked: Callable[..., list[Any]], twins: dict[str, Twin]
+) -> None:
+    """The reaper that knew of it is gone with its launcher; the node's record tells that it has another server."""
+    (node,) = asked("asked")
+    marks = {"nodepool_provider_name": "suse", "nodepool_node_id": node.id}
+    twins["prg"].add("left-in-mid-launch", **marks)
+    wait_for("the left server is gone", lambda: "left-in-mid-launch" not in twins["prg"].servers(), 150, pause=1)
+    assert server_of(node, twins) is not None
 
 
 def test_changed_configuration_takes_the_place_of_the_old_one(

@@ -13,11 +13,18 @@ class Twin:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "servers").mkdir(parents=True)
+        for shelf in ("servers", "belongings"):
+            (folder / shelf).mkdir(parents=True)
 
     def servers(self) -> dict[str, dict[str, Any]]:
+        return self._shelf("servers")
+
+    def images(self) -> dict[str, dict[str, Any]]:
+        return self._shelf("images")
+
+    def _shelf(self, name: str) -> dict[str, dict[str, Any]]:
         found = {}
-        for path in (self.folder / "servers").glob("*.json"):
+        for path in (self.folder / name).glob("*.json"):
             try:
                 found[path.stem] = json.loads(path.read_text())
             except FileNotFoundError:  # it went meanwhile
@@ -26,6 +33,13 @@ class Twin:
 
     def add(self, server_id: str, **metadata: str) -> None:
         (self.folder / "servers" / f"{server_id}.json").write_text(json.dumps({"metadata": metadata}))
+
+    def add_belonging(self, kind: str, belonging_id: str, **metadata: str) -> None:
+        record = {"kind": kind, "metadata": metadata}
+        (self.folder / "belongings" / f"{belonging_id}.json").write_text(json.dumps(record))
+
+    def belongings(self) -> set[str]:
+        return {path.stem for path in (self.folder / "belongings").glob("*.json")}
 
     def remove(self, server_id: str) -> None:
         (self.folder / "servers" / f"{server_id}.json").unlink()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An in-memory datacenter for tests and simulation.
 
-Serves tests of the fleet in one process, and tests of a launcher in another process: with `state-dir` every server
-and image is a JSON file in that folder, so that a test can see, add and take away servers, and make the datacenter
-fail by writing `fault` into it (one of FAULTS). Starts no thread; `close` has nothing to do.
+Serves tests of the fleet in one process, and tests of a launcher in another process: with `state-dir` every server,
+image and belonging is a JSON file in that folder, so that a test can see, add and take away servers, and make the
+datacenter fail by writing `fault` into it (one of FAULTS). Starts no thread; `close` has nothing to do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zuul_suse.datacenter import (
+    Belonging,
     Datacenter,
     DatacenterError,
     Finding,
@@ -110,6 +111,7 @@ class FakeDatacenter(PlainDatacenter):
         self._folder = Path(folder) if folder else None
         self._servers = Shelf(self._folder / "servers" if self._folder else None)
         self._images = Shelf(self._folder / "images" if self._folder else None)
+        self._belongings = Shelf(self._folder / "belongings" if self._folder else None)
         self._ids = itertools.count(1)
         self._lock = threading.Lock()  # worker threads create and delete while the poller's thread lists
         self.fault: str = self._options["fault"]
@@ -233,6 +235,17 @@ class FakeDatacenter(PlainDatacenter):
         self._enter("delete_image")
         with self._lock:
             self._images.take(image_id)
+
+    def list_belongings(self) -> Sequence[Belonging]:
+        self._enter("list_belongings")
+        with self._lock:
+            records = self._belongings.all()
+        return [Belonging(rec["kind"], key, rec.get("server"), rec.get("metadata", {})) for key, rec in records.items()]
+
+    def delete_belonging(self, belonging: Belonging) -> None:
+        self._enter("delete_belonging")
+        with self._lock:
+            self._belongings.take(belonging.id)
 
     def console_log(self, server_id: str) -> str:
         self._enter("console_log")

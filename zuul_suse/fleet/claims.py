@@ -52,6 +52,12 @@ class Claims:
         with self._lock:
             self._held.pop(key, None)
 
+    @property
+    def keys(self) -> set[str]:
+        """Of what is claimed."""
+        with self._lock:
+            return set(self._held)
+
     def held(self) -> list[Quota]:
         """What is claimed, without what has expired."""
         with self._lock:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A built image in many datacenters: uploaded to all, known by one text, deleted wherever it is.
 
-Called by a shell in its own threads (Nodepool's builder), which wait for the result. An upload that failed in some
-datacenter leaves nothing to mend here: see `upload`.
+Called by a shell in its own threads (Nodepool's builder), which wait for the result. What failed in some
+datacenter is missing in the text that comes out; to make up for it later is the shell's business.
 """
 
 from __future__ import annotations

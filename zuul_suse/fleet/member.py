@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Quota, Server, ServerState, total
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Quota, Server, total
 from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
@@ -116,7 +116,7 @@ class Member:
         snapshot = self.poller.snapshot
         ours = [server for server in snapshot.servers.values() if self.owns(server)]
         ready = sum(server.ready for server in ours)
-        building = sum(server.state is ServerState.BUILDING for server in ours) + len(self.claims.held())
+        building = len(self.claims.keys | self.pace.awaited)
         tell_state(self.metrics, self.breaker.state, ready, building, self.free())
 
     def _poll_due(self, last: float, took: float) -> float:
@@ -133,6 +133,7 @@ class Member:
         """A launch's server can be reached; it was ordered at that time."""
         self.breaker.succeeded()
         self.metrics.time("boot", self.clock() - ordered_at)
+        self._tell()
 
     # Rests
 

@@ -28,7 +28,7 @@ from zuul_suse.fleet.limiter import Limiter
 # Every name there is, with its type and meaning; `{call}` is what was asked of the API, `{status}` how it went.
 NAMES: Mapping[str, tuple[str, str]] = {
     "servers.ready": ("gauge", "servers of this provider that run and can be reached"),
-    "servers.building": ("gauge", "servers of this provider that are being made, and launches that wait for theirs"),
+    "servers.building": ("gauge", "launches that have a place here and whose server can't be reached yet"),
     "free.instances": ("gauge", "servers that fit beside everything that is there and in flight"),
     "free.cores": ("gauge", "cores that are free likewise; absent if nobody limits them"),
     "free.ram": ("gauge", "RAM in MiB that is free likewise; absent if nobody limits it"),

@@ -20,6 +20,7 @@ class Pace:
     STEADY = 2.4  # and at most, while many are
     SLOW = 30.0  # while none is
     WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
+    BLIND = 10.0  # at most, while no awaited one can be up yet: this boot may be faster than all before
     FEW = 3
     SHARE = 0.26  # of a list for each server that comes
     GUESS = 2.0  # of a boot, while none was seen
@@ -37,9 +38,10 @@ class Pace:
         self._arrivals: deque[float] = deque(maxlen=self.REMEMBERED)
 
     @property
-    def building(self) -> int:
-        """How many are to come."""
-        return len(self._coming)
+    def awaited(self) -> set[str]:
+        """Keys of those that are to come."""
+        with self._lock:
+            return set(self._coming)
 
     def coming(self, key: str) -> None:
         """A server was made and will boot now."""
@@ -76,7 +78,7 @@ class Pace:
             if self._coming:
                 earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
                 times.append(last + self.WARY)
-                times.append(max(last + self._gap(len(self._coming)), earliest))
+                times.append(max(last + self._gap(len(self._coming)), min(earliest, last + self.BLIND)))
             if self._going or busy:
                 times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
             return max(min(times), last + 2 * took)

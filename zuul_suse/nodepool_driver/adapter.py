@@ -23,13 +23,14 @@ from nodepool.driver.utils import QuotaInformation
 from nodepool import exceptions  # type: ignore[attr-defined]
 from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, Quota, Server
 from zuul_suse.datacenter.kinds import load_kind
-from zuul_suse.fleet import Fleet, Member, join_server, split_images, split_server
+from zuul_suse.fleet import Fleet, Member, split_images, split_server
 from zuul_suse.fleet.console import log_console
 from zuul_suse.fleet.deletion import DeleteMachine
 from zuul_suse.fleet.launch import CreateMachine
 from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
+from zuul_suse.nodepool_driver.leftovers import SuseResource, delete_leftover, list_leftovers
 from zuul_suse.nodepool_driver.statsd import metrics_of
 
 
@@ -79,15 +80,6 @@ class SuseInstance(statemachine.Instance):  # type: ignore[misc]
 
     def getQuotaInformation(self) -> QuotaInformation:
         return quota_information(self._need)
-
-
-class SuseResource(statemachine.Resource):  # type: ignore[misc]
-    """A server or an image, for Nodepool to find those that leaked."""
-
-    def __init__(self, metadata: dict[str, str], kind: str, datacenter: str, external_id: str) -> None:
-        super().__init__(metadata, kind)
-        self.datacenter = datacenter
-        self.external_id = external_id
 
 
 class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
@@ -235,33 +227,16 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         return iter([SuseInstance(address, server) for address, server in self.fleet.servers()])
 
     def listResources(self) -> Iterator[SuseResource]:
+        """Called in Nodepool's clean-up thread, for all that bears our mark; deletes nothing by itself."""
         self.fleet.start()
         for address, server in self.fleet.servers():
             datacenter, server_id = split_server(address)
             yield SuseResource(dict(server.metadata), "instance", datacenter, server_id)
-        for member in self.fleet.members.values():
-            yield from self._image_resources(member)
-
-    def _image_resources(self, member: Member) -> Iterator[SuseResource]:
-        """Called in Nodepool's clean-up thread. No answer means that nothing is taken for leaked there."""
-        try:
-            images = member.call(member.datacenter.list_images).result(timeout=30)
-        except (DatacenterError, TimeoutError) as error:
-            self.log.warning("Images of datacenter %s are not checked for leaks: %s", member.name, error)
-            return
-        for image in images:
-            yield SuseResource(dict(image.metadata), "image", member.name, image.id)
+        yield from list_leftovers(self.fleet, self.log)
 
     def deleteResource(self, resource: SuseResource) -> None:
         """In the background: the next clean-up sees whether it worked."""
-        member = self.fleet.member(resource.datacenter)
-        address = join_server(resource.datacenter, resource.external_id)
-        self.log.info("Deleting leaked %s %s", resource.type, address)
-        if resource.type == "image":
-            member.call(member.datacenter.delete_image, resource.external_id)
-        else:
-            member.reaper.abandon(resource.external_id)
-            member.poller.wake()
+        delete_leftover(self.fleet.member(resource.datacenter), resource, self.log)
 
     def getQuotaLimits(self) -> QuotaInformation:
         self.fleet.start()
@@ -287,14 +262,18 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         md5: str | None = None,
         sha256: str | None = None,
     ) -> str:
-        known = {key: str(value) for key, value in (metadata or {}).items()}
+        return self.fleet.upload_image(self.image_files(provider_image, image_name, filename, metadata or {}))
+
+    def image_files(
+        self, provider_image: Any, image_name: str, filename: str, metadata: dict[str, Any]
+    ) -> dict[str, ImageFile]:
+        """The file for each datacenter that is to have the image."""
+        known = {key: str(value) for key, value in metadata.items()}
         built = Path(filename)
-        return self.fleet.upload_image(
-            {
-                name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known)
-                for name, kind in self.config.uploads[provider_image.name].items()
-            }
-        )
+        return {
+            name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known)
+            for name, kind in self.config.uploads[provider_image.name].items()
+        }
 
     def deleteImage(self, external_id: str) -> None:
         self.fleet.delete_image(external_id)

@@ -95,7 +95,7 @@ class _Examination(threading.Thread):
         try:
             for finding in datacenter.examine(orders):
                 self.examined.findings.append(finding)
-            if self.examined.well:
+            if any(finding.ok and finding.check in ("quota", "limits") for finding in self.examined.findings):
                 self.examined.limits = datacenter.limits()
                 self.examined.findings += _built_images(datacenter, labels)
         except DatacenterError as error:

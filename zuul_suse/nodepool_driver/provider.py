@@ -18,7 +18,9 @@ from zuul_suse.fleet.queue import Queue
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.handler import SuseHandler
+from zuul_suse.nodepool_driver.leftovers import Deserted
 from zuul_suse.nodepool_driver.loop import deleter_stirs, launcher_stirs, turn
+from zuul_suse.nodepool_driver.missing_images import MissingImages
 from zuul_suse.nodepool_driver.nodebook import NodeBook
 from zuul_suse.nodepool_driver.spare import Spares
 from zuul_suse.nodepool_driver.zookeeper_wait import quicken
@@ -34,6 +36,8 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self.book = NodeBook(config)
         self.queue = Queue(adapter.fleet, config.patience, self.book.spare)
         self.spares = Spares(config.name, self.queue)
+        self.deserted = Deserted(config.name, adapter.fleet, adapter.log)
+        self.missing_images = MissingImages(config.name, adapter.fleet, lambda: self._zk, adapter.log)
         self._full: dict[Any, float] = {}
         self._held: dict[Any, Any] = {}  # the request that each PoolWorker is to pass over
         self._news = {"create": threading.Event(), "delete": threading.Event()}
@@ -57,6 +61,27 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         deleter = super().startNodeCleanup(node)
         self._news["delete"].set()
         return deleter
+
+    def cleanupLeakedResources(self) -> None:
+        super().cleanupLeakedResources()
+        self.deserted.look(self._zk)
+
+    def uploadImage(
+        self,
+        provider_image: Any,
+        image_name: str,
+        filename: str,
+        image_type: str | None = None,
+        meta: dict[str, Any] | None = None,
+        md5: str | None = None,
+        sha256: str | None = None,
+    ) -> str:
+        """As Nodepool's, and what failed in single datacenters is tried again there."""
+        meta = {**(meta or {}), "nodepool_provider_name": self.provider.name}
+        uploaded: str = super().uploadImage(provider_image, image_name, filename, image_type, meta, md5, sha256)
+        files = self.adapter.image_files(provider_image, image_name, filename, meta)
+        self.missing_images.note(provider_image.name, meta, files, uploaded)
+        return uploaded
 
     # Each pass of a PoolWorker
 
@@ -85,6 +110,7 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
     def stop(self) -> None:
         for poolworker in list(self._held):
             self._let_go(poolworker)
+        self.missing_images.stop()
         super().stop()
 
     # Requests of the same shape have the same answer within a pass

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - Nodepool has no types
+"""What may have leaked: images, and ports, floating IPs and volumes that outlived their servers.
+
+Nodepool's clean-up asks for all that bears the marks of a provider, compares with its records, and has deleted what it
+found without an owner twice. Its one clean-up thread serves all providers, so the datacenters are asked all at the same
+time in their own worker threads and given half a minute; one that doesn't answer is asked again the next time. What
+bears no mark, or another provider's, is never even handed on. Servers whose node has another server by now are found
+here too: a launch left them, and the launcher that knew of it is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, wait
+from typing import Any
+
+from nodepool.driver import statemachine
+from nodepool.zk import zookeeper
+
+from zuul_suse.datacenter import Belonging, DatacenterError, Gone
+from zuul_suse.fleet import Fleet, Member, split_server
+
+PATIENCE = 30.0
+SETTLED = (zookeeper.READY, zookeeper.IN_USE, zookeeper.USED, zookeeper.HOLD)
+
+
+class SuseResource(statemachine.Resource):  # type: ignore[misc]
+    """A server, an image or a belonging of a server, for Nodepool to find those that leaked."""
+
+    def __init__(
+        self,
+        metadata: Mapping[str, str],
+        kind: str,
+        datacenter: str,
+        external_id: str,
+        belonging: Belonging | None = None,
+    ) -> None:
+        super().__init__(dict(metadata), kind)
+        self.datacenter = datacenter
+        self.external_id = external_id
+        self.belonging = belonging
+
+
+def list_leftovers(fleet: Fleet, log: logging.Logger) -> Iterator[SuseResource]:
+    """Images and belongings of all datacenters that answer in time."""
+
+    def look(member: Member) -> list[SuseResource]:
+        name, datacenter = member.name, member.datacenter
+        images = [SuseResource(one.metadata, "image", name, one.id) for one in datacenter.list_images()]
+        belongings = datacenter.list_belongings()
+        return images + [SuseResource(one.metadata, one.kind, name, one.id, one) for one in belongings]
+
+    members = [member for member in fleet.members.values() if not member.is_out()]
+    calls: dict[Future[list[SuseResource]], Member] = {member.call(look, member): member for member in members}
+    late = wait(calls, PATIENCE).not_done
+    for call in calls:
+        if call in late:
+            call.cancel()
+            log.warning("Datacenter %s is not checked for leaks: no answer in time", calls[call].name)
+            continue
+        try:
+            yield from call.result()
+        except DatacenterError as error:
+            log.warning("Datacenter %s is not checked for leaks: %s", calls[call].name, error)
+
+
+def delete_leftover(member: Member, resource: SuseResource, log: logging.Logger) -> None:
+    """Begin to delete it."""
+    what = f"{resource.type} {resource.external_id} in datacenter {member.name}"
+    log.info("Deleting leaked %s", what)
+    if resource.type == "instance":
+        member.reaper.abandon(resource.external_id)
+        member.poller.wake()
+        return
+
+    def delete() -> None:
+        try:
+            if resource.belonging is not None:
+                member.datacenter.delete_belonging(resource.belonging)
+            else:
+                member.datacenter.delete_image(resource.external_id)
+        except Gone:
+            log.info("Leaked %s is gone already", what)
+        except DatacenterError as error:
+            member.heed(error)
+            log.warning("Can't delete leaked %s, will try again: %s", what, error)
+
+    member.call(delete)
+
+
+class Deserted:
+    """Servers of nodes that are settled on another server; one that is found twice is given to the reaper."""
+
+    def __init__(self, provider: str, fleet: Fleet, log: logging.Logger) -> None:
+        self._provider = provider
+        self._fleet = fleet
+        self._log = log
+        self._suspects: set[str] = set()
+
+    def look(self, zk: Any) -> None:
+        """One round, in Nodepool's clean-up thread; reads memory only."""
+        settled = {
+            node.id: node.external_id
+            for node in zk.nodeIterator(cached_ids=True)
+            if node.provider == self._provider and node.state in SETTLED and node.external_id
+        }
+        found = {
+            address
+            for address, server in self._fleet.servers()
+            if server.metadata.get("nodepool_provider_name") == self._provider
+            and settled.get(server.metadata.get("nodepool_node_id", ""), address) != address
+        }
+        for address in found & self._suspects:
+            datacenter, server_id = split_server(address)
+            self._log.info("Server %s was left by its launch: its node has another one", address)
+            self._fleet.member(datacenter).reaper.abandon(server_id)
+            self._fleet.member(datacenter).poller.wake()
+        self._suspects = found
