@@ -7,8 +7,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +132,31 @@ def test_expired_token_is_renewed_and_the_request_made_again(cloud: MockCloud) -
     cloud.good_token = "revoked"
     assert datacenter.limits().instances == 10
     assert cloud.calls == ["GET /limits", "POST /auth/tokens", "GET /limits"]
+
+
+def test_threads_that_wait_for_one_that_fails_fail_with_it(cloud: MockCloud) -> None:
+    """In a black hole each would else wait for a time-out of its own, one after the other."""
+    waiting = threading.Barrier(6)
+
+    def slow(_request: Any, context: Any) -> dict[str, Any]:
+        time.sleep(0.5)
+        context.status_code = 500
+        return {}
+
+    def limits(datacenter: OpenStackDatacenter) -> type[Exception]:
+        waiting.wait(10)
+        with pytest.raises(TryElsewhere) as raised:
+            datacenter.limits()
+        return raised.type
+
+    for url in (f"{HOST}/identity/v3/auth/tokens", f"{COMPUTE}/flavors/detail"):
+        datacenter = opened(cloud)
+        cloud.mock.register_uri("POST" if "auth" in url else "GET", url, json=slow)
+        began = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(limits, [datacenter] * 6)) == [TryElsewhere] * 6
+        assert time.monotonic() - began < 1.5
+        cloud._mount()
 
 
 # What it sends

@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from zuul_suse.datacenter import DatacenterError, Order, Quota, WrongConfiguration
 from zuul_suse.datacenter.openstack_addresses import NO_NETWORKS, Networks
 from zuul_suse.datacenter.openstack_session import Json, Region
+from zuul_suse.datacenter.openstack_turn import Turn
 
 UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 AGE = 600.0  # seconds that a list is good for
@@ -49,18 +50,21 @@ class Kept(Generic[T]):
     def __init__(self, read: Callable[[], T], age: float = AGE) -> None:
         self._read = read
         self._age = age
-        self._lock = threading.Lock()  # many worker threads want it at once, one reads it
+        self._turn = Turn()  # many worker threads want it at once, one reads it
         self.value: T | None = None
         self._read_at = float("-inf")
 
     def get(self, newer_than: float | None = None) -> T:
         """The value, read again if it is older than this many seconds."""
-        with self._lock:
-            age = time.monotonic() - self._read_at
-            if self.value is None or age > (self._age if newer_than is None else newer_than):
+        oldest = self._age if newer_than is None else newer_than
+
+        def read() -> T:
+            if self.value is None or time.monotonic() - self._read_at > oldest:
                 self.value = self._read()
                 self._read_at = time.monotonic()
             return self.value
+
+        return self._turn.take(read)
 
     def forget(self) -> None:
         """Read it again next time; until then memory may still tell it."""

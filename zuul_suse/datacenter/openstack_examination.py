@@ -14,8 +14,9 @@ from typing import Any
 
 from zuul_suse.datacenter import DatacenterError, Finding, Gone, Order, Quota, WrongConfiguration
 from zuul_suse.datacenter.openstack_catalog import Catalog, choices
+from zuul_suse.datacenter.openstack_http import CONNECT_TIMEOUT
 from zuul_suse.datacenter.openstack_options import Settings
-from zuul_suse.datacenter.openstack_session import CONNECT_TIMEOUT, Region
+from zuul_suse.datacenter.openstack_session import Region
 
 CLOCKS_DIFFER = 60.0  # seconds; tokens and certificates are judged by clocks
 

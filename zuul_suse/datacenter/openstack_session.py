@@ -15,7 +15,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,50 +24,20 @@ from keystoneauth1.exceptions import ClientException, EndpointNotFound
 from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.exceptions import SDKException
-from requests.adapters import HTTPAdapter
 
-from zuul_suse.datacenter import DatacenterError, Passage, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter import DatacenterError, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack_errors import error_of, translate
+from zuul_suse.datacenter.openstack_http import GatedRequests, Pass, name_of
+from zuul_suse.datacenter.openstack_turn import Turn
 
 Json = dict[str, Any]
-Pass = Callable[[str], AbstractContextManager[object]]
 
-CONNECTIONS = 16  # a member's worker threads, its poller, and Nodepool's clean-up and upload threads
-CONNECT_TIMEOUT = 10.0
 REMEMBERED = 30.0  # seconds that a fault in clouds.yaml is told from memory
 ENDPOINT_AGE = 600.0  # the catalogue may change when the token is renewed
 # A compute microversion: flavors are embedded in servers from 2.47 on, a volume's type can be given from 2.67 on.
 MICROVERSION = (2, 67)
 _VERSIONS = {"compute": "v2.1", "image": "v2", "network": "v2.0", "block-storage": "v3"}
 _VERSIONED = re.compile(r"/v\d+(\.\d+)?(/|$)")
-_THING = re.compile(r"/v\d+(?:\.\d+)?/(?:[0-9a-f]{32}/)?([a-z-]+)")
-
-
-def name_of(method: str, url: str) -> str:
-    """A stable name for a request, without ids: "GET servers"; a request for a token is "POST auth"."""
-    thing = _THING.search(urlsplit(url).path)
-    return f"{method} {thing[1] if thing else 'versions'}"
-
-
-class GatedRequests(requests.Session):
-    """Sends what keystoneauth gives it: once, with both kinds of time-out, through the gate."""
-
-    def __init__(self, gate: Pass, timeout: float) -> None:
-        super().__init__()
-        self._gate = gate
-        self._timeout = timeout
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS))
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        given = kwargs.get("timeout")
-        seconds = float(given) if isinstance(given, int | float) else self._timeout
-        kwargs["timeout"] = (min(CONNECT_TIMEOUT, seconds), seconds)
-        with self._gate(name_of(request.method or "GET", request.url or "")) as passage:
-            response = super().send(request, **kwargs)
-            if isinstance(passage, Passage):
-                passage.status = str(response.status_code)
-            return response
 
 
 class Region:
@@ -84,6 +53,7 @@ class Region:
         self.timeout = timeout
         self._http = GatedRequests(gate, timeout)
         self._lock = threading.RLock()  # worker threads that come first meet where the session is made
+        self._login = Turn()
         self._config: CloudRegion | None = None
         self._session: keystone_session.Session | None = None
         self._fault: tuple[DatacenterError, float] | None = None
@@ -131,22 +101,20 @@ class Region:
 
     def authenticate(self) -> float | None:
         """Get a token now; returns the cloud's clock, as far as the token tells it."""
+        issued = getattr(self._login.take(self._access), "issued", None)
+        return None if issued is None else float(issued.timestamp())
+
+    def _access(self) -> object:
+        """A token and what came with it, the one there is as long as it is good."""
         session = self.session()
-        started = time.time()
         try:
-            access = session.auth.get_access(session)  # type: ignore[union-attr]
+            return session.auth.get_access(session)  # type: ignore[union-attr]
         except (ClientException, SDKException, requests.RequestException, OSError) as error:
             raise translate(self._place, error) from error
-        issued = getattr(access, "issued", None)
-        if issued is None:
-            return None
-        took = time.time() - started
-        return float(issued.timestamp()) + (took / 2 if took > 0.01 else time.time() - started)
 
     def project(self) -> str:
-        """The project's name or id, of a token that is there already."""
-        session = self.session()
-        access = session.auth.get_access(session)  # type: ignore[union-attr]
+        """The project's name or id."""
+        access = self._login.take(self._access)
         return str(getattr(access, "project_name", None) or getattr(access, "project_id", None))
 
     # End points
@@ -168,6 +136,7 @@ class Region:
 
     def _find_endpoint(self, service: str) -> str | None:
         session, config = self.session(), self.config
+        self._login.take(self._access)
         try:
             url = config.get_endpoint(service) or session.get_endpoint(
                 service_type=config.get_service_type(service),
@@ -215,6 +184,7 @@ class Region:
         return self._send(method, url + path, ok, more)
 
     def _send(self, method: str, url: str, ok: tuple[int, ...], more: Json) -> requests.Response:
+        self._login.take(self._access)
         try:
             answer = self.session().request(
                 url,
