@@ -166,8 +166,8 @@ def test_hanging_list_is_seen_while_it_hangs() -> None:
     assert one.fleet.place([demand()]).name == "nbg"
     one.clock.now += 21
     assert str(one.fleet.place([demand()])) == "nbg: does not answer"
-    assert member.is_out()
+    assert member.is_slow()
     one.twins["nbg"].released.set()
     thread.join(5)
-    assert not member.is_out()
+    assert not member.is_slow()
     one.fleet.close()

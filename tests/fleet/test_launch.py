@@ -210,8 +210,8 @@ def test_label_that_no_datacenter_can_make_fails_at_once(bench: Make) -> None:
         one.run(one.launch(elsewhere="leap"))
 
 
-def test_create_call_that_hangs_is_left_after_half_a_minute(bench: Make) -> None:
-    one = bench(nbg=50, prg=5)
+def hanging(one: Bench) -> CreateMachine:
+    """A launch whose create call has had no answer for 29 s; its boot may take 60."""
     one.twins["nbg"].fault = "black-hole"
     machine = one.launch()
     machine.advance()
@@ -219,10 +219,45 @@ def test_create_call_that_hangs_is_left_after_half_a_minute(bench: Make) -> None
     one.clock.now += 29
     machine.advance()
     assert machine.datacenter == "nbg"
+    return machine
+
+
+def test_create_call_that_hangs_is_left_after_half_a_minute(bench: Make) -> None:
+    one = bench(nbg=50, prg=5)
+    machine = hanging(one)
     one.clock.now += 2
     machine.advance()
     assert machine.datacenter == "prg"
     one.twins["nbg"].released.set()
+
+
+def test_overloaded_datacenter_is_better_than_none(bench: Make) -> None:
+    one = bench(nbg=50)
+    machine = hanging(one)
+    one.clock.now += 30
+    machine.advance()
+    assert machine.datacenter == "nbg"
+    one.clock.now += 2
+    with pytest.raises(LaunchFailed, match="nbg: no answer to the create call"):
+        machine.advance()
+    one.twins["nbg"].released.set()
+
+
+@pytest.mark.parametrize("others", [{}, {"prg": 5}])
+def test_server_is_left_when_the_list_hangs_only_if_there_is_room_elsewhere(
+    bench: Make, others: dict[str, int]
+) -> None:
+    one = bench(nbg=50, **others)
+    one.twins["nbg"].fault = "never-boots"
+    machine = one.launch()
+    while machine.state != BOOTING:
+        machine.advance()
+        time.sleep(0.01)
+    poller = one.fleet.members["nbg"].poller
+    poller._asking, poller.asked_at = True, one.clock.now
+    one.clock.now += 21
+    machine.advance()
+    assert machine.datacenter == ("prg" if others else "nbg")
 
 
 def test_server_is_exposed_before_it_counts_as_reachable(bench: Make) -> None:

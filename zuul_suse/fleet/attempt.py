@@ -27,11 +27,27 @@ class Attempt:
     looked_at: float = 0.0
     seen: int = -1  # number of the list that was looked at
 
+    def is_lost(self, patience: float) -> bool:
+        """Whether there is no hope for it: the datacenter is out, or has had `patience` seconds."""
+        if self.member.is_out():
+            return True
+        if self.server_id:
+            return self.member.clock() - self.since > patience
+        if self.began is None:  # it waits for a worker thread
+            return self.member.breaker.state == OPEN
+        return self.member.clock() - self.began > patience
+
     def hangs(self, answer: float) -> bool:
-        """Whether the create call is not worth waiting for any more: it has had `answer` seconds, or won't begin."""
-        if self.began is None:
-            return self.member.breaker.state == OPEN or self.member.is_out()
-        return self.member.is_out() or self.member.clock() - self.began > answer
+        """Whether it would be better off elsewhere: no answer to the create call for `answer` seconds, or no list."""
+        began = self.began
+        late = not self.server_id and began is not None and self.member.clock() - began > answer
+        return late or self.member.is_slow()
+
+    def give_to_reaper(self) -> None:
+        """A create call that is not answered in time may still make a server; its tag will tell."""
+        self.member.reaper.watch_for(self.tag)
+        if self.call is not None:
+            self.call.cancel()
 
     def stirs(self) -> bool:
         """Whether there is an answer or a list that wasn't looked at."""

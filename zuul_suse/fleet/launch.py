@@ -107,7 +107,7 @@ class CreateMachine:
             self._attempt.member.claims.release(self._key)
             self._attempt.member.pace.forget(self._key)
             if self.state == CREATING:
-                self._give_to_reaper(self._attempt)
+                self._attempt.give_to_reaper()
 
     # Where
 
@@ -165,6 +165,13 @@ class CreateMachine:
         self.state = CREATING
         attempt.call = member.call(create)
 
+    def _goes_better_elsewhere(self, attempt: Attempt) -> bool:
+        """Whether the datacenter keeps us waiting while another has room. An overloaded one is better than none."""
+        if not attempt.hangs(self.ANSWER):
+            return False
+        out = {name: why for name, (why, _) in self._failed.items()} | {attempt.member.name: "keeps us waiting"}
+        return self._fleet.place([self._demand], exclude=out).name is not None
+
     # The create call
 
     def _create(self, attempt: Attempt) -> None:
@@ -172,8 +179,8 @@ class CreateMachine:
         if call is None:
             return
         if not call.done():
-            if attempt.hangs(self.ANSWER):
-                self._give_to_reaper(attempt)
+            if attempt.is_lost(self._boot_timeout) or self._goes_better_elsewhere(attempt):
+                attempt.give_to_reaper()
                 self._move_on(attempt, "no answer to the create call")
             return
         try:
@@ -195,13 +202,6 @@ class CreateMachine:
             attempt.since = member.clock()
             self.state = BOOTING
             member.pace.coming(self._key)
-
-    @staticmethod
-    def _give_to_reaper(attempt: Attempt) -> None:
-        """A call that is not answered in time may still make a server; its tag will tell."""
-        attempt.member.reaper.watch_for(attempt.tag)
-        if attempt.call is not None:
-            attempt.call.cancel()
 
     # The server
 
@@ -226,16 +226,16 @@ class CreateMachine:
             if len(attempt.absent_in) >= self.ABSENT:
                 self._leave_server(attempt, "the server vanished")
                 return None
-        if member.clock() - attempt.since > self._boot_timeout:
-            self._leave_server(attempt, f"the server was not reachable after {self._boot_timeout:g} s")
-        elif member.is_out():
+        if member.is_out() or self._goes_better_elsewhere(attempt):
             self._leave_server(attempt, "the datacenter went away")
+        elif attempt.is_lost(self._boot_timeout):
+            self._leave_server(attempt, f"the server was not reachable after {self._boot_timeout:g} s")
         return None
 
     def _expose(self, attempt: Attempt) -> Server | None:
         call, member = attempt.exposure, attempt.member
         if call is None or not call.done():
-            if member.is_out() or member.clock() - attempt.since > self._boot_timeout:
+            if attempt.is_lost(self._boot_timeout) or self._goes_better_elsewhere(attempt):
                 self._leave_server(attempt, "the server got no address")
             return None
         try:

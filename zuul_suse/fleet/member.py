@@ -33,7 +33,7 @@ class Member:
 
     FULL_REST = 30.0  # how long a datacenter that said "full" is left alone, if it doesn't say itself
     HANGS = 30.0  # a poll that failed after so long was not refused, it hung
-    NO_ANSWER = 20.0  # a poll that is under way for so long: nothing is begun here, and what is goes on elsewhere
+    NO_ANSWER = 20.0  # a poll that is under way for so long: better nothing is begun here
 
     def __init__(
         self,
@@ -127,7 +127,11 @@ class Member:
 
     def is_out(self) -> bool:
         """Whether nothing that is under way here can be seen to end."""
-        return (self.poller.failing and self.breaker.state == OPEN) or self.poller.hangs_for > self.NO_ANSWER
+        return self.poller.failing and self.breaker.state == OPEN
+
+    def is_slow(self) -> bool:
+        """Whether it keeps us waiting: dead or overloaded, nobody knows yet."""
+        return self.poller.hangs_for > self.NO_ANSWER
 
     def arrived(self, ordered_at: float) -> None:
         """A launch's server can be reached; it was ordered at that time."""
@@ -214,7 +218,7 @@ class Member:
         need, refusal = self._asked(demands)
         with self._lock:
             rests = self._rests if self.clock() < self._rests_until else None
-        if self.poller.hangs_for > self.NO_ANSWER:
+        if self.is_slow():
             rests = "does not answer"
         return Candidate(
             name=self.name,
