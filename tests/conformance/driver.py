@@ -35,7 +35,7 @@ SAME = {
                   "shell-type"),
     "cloud-image": ("name", "connection-type", "connection-port", "username", "python-path", "shell-type"),
     "pool": ("name", "max-servers", "max-cores", "max-ram", "node-attributes", "priority", "use-internal-ip"),
-    "label": ("name", "diskimage", "cloud-image", "host-key-checking"),
+    "label": ("name", "diskimage", "cloud-image", "host-key-checking", "console-log", "dynamic-instance-properties"),
 }  # fmt: skip
 
 
@@ -45,7 +45,9 @@ def same(kind: str, section: Section) -> Section:
 
 def translate(section: Section) -> Section:
     """A fixture's openstack section as one of `driver: suse`: its availability zones become datacenters."""
-    zones = list(dict.fromkeys(zone for pool in section.get("pools", ()) for zone in pool.get("availability-zones", ())))
+    zones = list(
+        dict.fromkeys(zone for pool in section.get("pools", ()) for zone in pool.get("availability-zones", ()))
+    )
     named = [{"name": zone, "zone": zone} for zone in zones] or [{"name": section.get("cloud", "default")}]
     return {
         **same("provider", section),

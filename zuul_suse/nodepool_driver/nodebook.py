@@ -44,7 +44,7 @@ class NodeBook:
             used[node.pool] += self._need(node)
             if node.state == zookeeper.READY and not node.allocated_to and not node.lock_contenders and node.az:
                 spare[node.az] += self._need(node)
-                for label in node.type:
+                for label in node.type or ():
                     ready[node.pool, node.az][label] += 1
         with self._lock:
             oldest = time.monotonic() - self.LATE
@@ -58,7 +58,8 @@ class NodeBook:
         if node.resources:
             return Quota(*(node.resources.get(key, 0) for key in ("instances", "cores", "ram")))
         pool = self._provider.pools.get(node.pool)
-        label = pool.labels.get(node.type[0]) if pool else None
+        # A record that some accident left without a type must not stop the launcher.
+        label = pool.labels.get(node.type[0]) if pool and node.type else None
         return label.need if label else Quota(1)
 
     def add(self, node_id: str, pool: str, need: Quota) -> None:
