@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages install install-test unit conformance e2e bench down cloud cloud-down clean
+.PHONY: help demo test lint docs packages test-packages install install-test unit conformance chaos e2e bench down cloud cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,7 +19,7 @@ help:  ## show this
 demo: packages install  ## bring the sandbox up and show verdicts on real changes
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
-test: test-packages install-test lint unit conformance e2e  ## linters, types, import contracts, all tests
+test: test-packages install-test lint unit conformance chaos e2e  ## linters, types, import contracts, all tests
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
@@ -35,10 +35,13 @@ docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD
-	$(SUDO) $(BIN)/pytest -m "not e2e"
+	$(SUDO) $(BIN)/pytest -m "not e2e and not chaos"
 
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
+
+chaos: test-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
+	$(SUDO) $(BIN)/pytest -m chaos
 
 bench: test-packages install-test  ## Nodepool's own openstack driver and ours on one cloud: make bench N=200 LATENCY=50
 	$(BIN)/python -m tests.bench --count $(N) --latency $(LATENCY) --docs
@@ -47,10 +50,10 @@ e2e: install-test  ## the whole CI, from a change to its verdict and back to not
 	$(SUDO) $(BIN)/pytest -m e2e
 
 cloud: test-packages install-test  ## start an OpenStack of two regions (REGIONS=n) for tests, and say how to use it
-	$(BIN)/python -m tests.cloud up --regions $(REGIONS)
+	$(SUDO) $(BIN)/python -m tests.cloud up --regions $(REGIONS)
 
 cloud-down:  ## end that OpenStack
-	$(BIN)/python -m tests.cloud down
+	$(SUDO) $(BIN)/python -m tests.cloud down
 
 down:  ## stop the sandbox
 	$(SUDO) $(BIN)/zuul-suse sandbox down --state-dir $(STATE_DIR)

@@ -164,7 +164,7 @@ class _Listeners:
 async def _serve(way: Way, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection, one request."""
     head = await reader.readuntil(b"\r\n\r\n")
-    began = time.monotonic()
+    began, arrived = time.monotonic(), time.time()
     method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
     fault = next((one for one in list(way.faults) if one.strikes(method, path, way.dice)), None)
     known = False
@@ -173,7 +173,7 @@ async def _serve(way: Way, service: str, reader: asyncio.StreamReader, writer: a
         """Before the client hears of it, so that a test which got its answer finds the call counted."""
         nonlocal known
         if not known:
-            way.calls.append(Call(service, method, path, status, time.monotonic() - began))
+            way.calls.append(Call(service, method, path, status, time.monotonic() - began, arrived))
         known = True
 
     try:

@@ -19,13 +19,19 @@ REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Ma
 
 @dataclass(frozen=True)
 class Call:
-    """One request that came by; `status` is what the client got, 0 if nothing."""
+    """One request that came by, `at` in seconds since the epoch; `status` is what the client got, 0 if nothing."""
 
     service: str
     method: str
     path: str
     status: int
     seconds: float
+    at: float
+
+    @property
+    def creates(self) -> bool:
+        """Whether it asks nova for a server."""
+        return self.method == "POST" and self.path.endswith("/servers")
 
     @property
     def template(self) -> str:
