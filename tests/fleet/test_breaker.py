@@ -90,6 +90,32 @@ def test_list_that_comes_back_ends_the_rest_if_lists_had_failed(breaker: Breaker
         breaker.succeeded()
 
 
+def test_lists_that_go_on_working_shorten_no_rest(breaker: Breaker, clock: Clock) -> None:
+    breaker.failed("list", hung=True)
+    breaker.succeeded("list")
+    for rest in (30, 60):
+        clock.now += rest
+        assert breaker.enter()
+        breaker.failed()  # servers don't start
+        breaker.succeeded("list")
+    clock.now += 60
+    assert breaker.state == "open"
+
+
+def test_failed_probe_of_an_outage_does_not_keep_it_open_after_the_lists_are_back(
+    breaker: Breaker, clock: Clock
+) -> None:
+    breaker.failed("list", hung=True)
+    for rest in (30, 60):
+        clock.now += rest
+        breaker.enter()
+        breaker.failed()
+    clock.now += 31
+    assert breaker.state == "open"
+    breaker.succeeded("list")
+    assert breaker.state == "half-open"
+
+
 def test_call_that_hung_opens_it_at_once(breaker: Breaker) -> None:
     breaker.failed("list", hung=True)
     assert breaker.state == "open"

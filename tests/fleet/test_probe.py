@@ -67,3 +67,20 @@ def test_list_that_failed_is_asked_for_again_sooner_than_nothing_happens(bench: 
     one.poll()
     assert member.breaker.state == "open"
     assert member._poll_due(0, 0.1) == Pace.WARY
+
+
+def test_datacenter_that_is_full_again_and_again_is_left_alone_for_longer(bench: Make) -> None:
+    one = bench(nbg=100)
+    member = one.fleet.members["nbg"]
+
+    def rests() -> float:
+        member.is_full()
+        member.is_full()  # a launch that was under way hears the same
+        began = one.clock.now
+        while member.candidate([demand()]).rests is not None:
+            one.clock.now += 1
+        return one.clock.now - began
+
+    assert [rests() for _ in range(4)] == [30, 60, 120, 120]
+    assert one.run(one.launch("arrives"))
+    assert rests() == 30

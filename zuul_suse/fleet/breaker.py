@@ -34,7 +34,6 @@ class Breaker:
         self._failures: Counter[str] = Counter()
         self._rest = rest
         self._opened_at: float | None = None
-        self._opened_by = ""
         self._probe_since: float | None = None
 
     @property
@@ -92,13 +91,15 @@ class Breaker:
     def succeeded(self, source: str = "launch") -> None:
         """A launch arrived, or a list came back.
 
-        A list closes nothing, but where lists were what failed it ends the long rest: a probe is worth its while.
+        A list closes nothing; but one that comes back after lists had failed ends a long rest: a probe is worth its
+        while now.
         """
         with self._lock:
+            came_back = self._failures[source] > 0
             self._failures[source] = 0
             if source == "launch":
                 self._opened_at, self._probe_since = None, None
-            if source == "launch" or self._opened_by == source:
+            if source == "launch" or came_back:
                 self._rest = self._shortest
 
     def failed(self, source: str = "launch", *, hung: bool = False) -> None:
@@ -111,6 +112,6 @@ class Breaker:
             state = self._state()
             if state == HALF_OPEN:
                 self._rest = min(self._rest * 2, self._longest)
-                self._opened_at, self._opened_by, self._probe_since = self._clock(), source, None
+                self._opened_at, self._probe_since = self._clock(), None
             elif state == CLOSED and self._failures[source] >= self._threshold:
-                self._opened_at, self._opened_by = self._clock(), source
+                self._opened_at = self._clock()

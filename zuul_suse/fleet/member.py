@@ -32,6 +32,7 @@ class Member:
     """See the module."""
 
     FULL_REST = 30.0  # how long a datacenter that said "full" is left alone, if it doesn't say itself
+    LONGEST_FULL_REST = 120.0  # at the most, when it says so again and again and no server arrives in between
     HANGS = 30.0  # a poll that failed after so long was not refused, it hung
     NO_ANSWER = 20.0  # a poll that is under way for so long: better nothing is begun here
 
@@ -77,6 +78,7 @@ class Member:
         self._pool = threads.pool(workers, f"openstack-api-{self.name}")
         self.reading: set[str] = set()  # servers whose console is wanted before they go
         self._rests_until, self._rests = 0.0, ""
+        self._fulls = 0  # times in a row that it said it was full
         self._lock = threading.Lock()  # worker threads and the poller's set a rest while PoolWorkers look at it
 
     # Calls
@@ -136,6 +138,7 @@ class Member:
     def arrived(self, ordered_at: float) -> None:
         """A launch's server can be reached; it was ordered at that time."""
         self.breaker.succeeded()
+        self._fulls = 0
         self.metrics.time("boot", self.clock() - ordered_at)
         self._tell()
 
@@ -151,7 +154,12 @@ class Member:
 
     def is_full(self) -> None:
         """The datacenter said so, whatever our sums say: launch nothing there for a while."""
-        self._rest(self.FULL_REST, "said that it is full")
+        with self._lock:
+            known = self.clock() < self._rests_until  # another launch heard the same a moment ago
+            rest = min(self.FULL_REST * 2**self._fulls, self.LONGEST_FULL_REST)
+            self._fulls += not known
+        if not known:
+            self._rest(rest, "said that it is full")
         self.poller.outdate_limits()
 
     def _rest(self, seconds: float, why: str) -> None:
