@@ -29,6 +29,7 @@ FLAVORS = [
     {"id": "1", "name": "m1.small", "ram": 2048, "vcpus": 1, "disk": 20},
     {"id": "2", "name": "m1.large", "ram": 8192, "vcpus": 4, "disk": 80},
     {"id": "3", "name": "c1.large", "ram": 8192, "vcpus": 8, "disk": 80},
+    {"id": "4", "name": "h1.huge", "ram": 1024, "vcpus": 64, "disk": 10},
 ]
 OURS = {"nodepool_provider_name": "suse", "nodepool_node_id": "0000000001"}
 

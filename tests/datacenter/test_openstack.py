@@ -239,9 +239,13 @@ def test_older_cloud_is_spoken_to_in_its_own_version(cloud: MockCloud) -> None:
     [
         (Quota(1, 0, 4000), None, "2"),
         (Quota(1, 6, 0), None, "3"),
+        (Quota(1, 3, 0), None, "2"),
+        (Quota(1, 2, 1000), None, "2"),  # and not the one with little RAM and a great many cores
+        (Quota(1, 0, 1000), None, "4"),
         (Quota(1, 1, 1), "large", "2"),  # of two with as much RAM the one with fewer cores
         (Quota(1), "m1.small", "1"),
         (Quota(1), "2", "2"),
+        (Quota(1), "h1.huge", "4"),
     ],
 )
 def test_smallest_flavor_that_covers_the_need(cloud: MockCloud, need: Quota, name: str | None, flavor: str) -> None:
@@ -269,11 +273,14 @@ def test_image_by_name_is_the_newest_and_looked_up_once(cloud: MockCloud) -> Non
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"flavor-name": "m9"}, 'datacenters[nbg].flavor-name: "m9" not found (has c1.large, m1.large, m1.small)'),
+        (
+            {"flavor-name": "m9"},
+            'datacenters[nbg].flavor-name: "m9" not found (has c1.large, h1.huge, m1.large, m1.small)',
+        ),
         (
             {"flavor-name": None},
             "datacenters[nbg].flavor-name: missing, and the label has neither cpus nor ram"
-            " (has c1.large, m1.large, m1.small)",
+            " (has c1.large, h1.huge, m1.large, m1.small)",
         ),
         ({"networks": ["ci"]}, 'datacenters[nbg].networks: "ci" not found (has ci-net, public)'),
     ],
@@ -292,8 +299,8 @@ def test_wrong_name_is_told_with_the_choices(cloud: MockCloud, settings: dict[st
 
 
 def test_too_great_a_need_names_the_sizes(cloud: MockCloud) -> None:
-    with pytest.raises(WrongConfiguration, match=r"none covers 16 cores, 0 MiB \(has c1.large \(8 cores, 8192 MiB\)"):
-        opened(cloud).create(order(need=Quota(1, 16), settings={}))
+    with pytest.raises(WrongConfiguration, match=r"none covers 96 cores, 0 MiB \(has c1.large \(8 cores, 8192 MiB\)"):
+        opened(cloud).create(order(need=Quota(1, 96), settings={}))
 
 
 def test_wrong_image_name(cloud: MockCloud) -> None:

@@ -134,6 +134,32 @@ def test_a_server_from_order_to_end_in_counted_requests(
         datacenter.delete(server_id)
 
 
+def test_nova_takes_everything_that_can_be_configured(
+    home: Project, opened: Callable[..., OpenStackDatacenter]
+) -> None:
+    """Its schema refuses what is misspelt. Without a network of ours it finds the project's only one."""
+    public = home.cloud.ssh_key.with_suffix(".pub").read_text().strip()
+    home.member.compute.create_keypair(name="mine", public_key=public)
+    group = home.member.compute.create_server_group(name="apart", policies=["soft-anti-affinity"])
+    datacenter = opened(networks=None, security_groups=["default"], azs=["nova"])
+    settings = {
+        "flavor-name": None,
+        "key-name": "mine",
+        "userdata": "#cloud-config\n",
+        "config-drive": True,
+        "instance-properties": {"note": "n" * 300},
+        "scheduler-hints": {"group": group.id},
+    }
+    server_id = datacenter.create(order(home, need=Quota(1, 2, 1000), settings=settings))
+    server = ready(datacenter, server_id)
+    assert server.ready
+    assert server.need == Quota(1, *home.cloud.flavors["medium"][:2])
+    assert server.metadata["note"] == "n" * 255
+    made = home.member.compute.get_server(server_id)
+    assert (made.key_name, made.has_config_drive, made.availability_zone) == ("mine", "True", "nova")
+    assert home.member.compute.get_server_group(group.id).member_ids == [server_id]
+
+
 def test_an_image_from_upload_to_end(home: Project, opened: Callable[..., OpenStackDatacenter], tmp_path: Path) -> None:
     datacenter = opened()
     path = tmp_path / "built.raw"

@@ -213,10 +213,18 @@ class Catalog:
         raise WrongConfiguration(f'{self._place}: image "{name}" not found ({choices(known)})')
 
 
+def _size(flavor: Flavor, need: Quota) -> tuple[float, Flavor]:
+    """By what is asked for; if that is both, a core weighs as much as 4 GiB, or one with few of the one would count
+    as small that has a great many of the other."""
+    if not need.cores:
+        return flavor.ram, flavor
+    return (flavor.cores + flavor.ram / 4096 if need.ram else flavor.cores), flavor
+
+
 def pick(flavors: Sequence[Flavor], order: Order, name: str | None) -> Flavor | None:
     """By name or id; if the order says how much it needs, the smallest that covers it and has the name in its own."""
     need = order.need
     if need.cores or need.ram:
-        fitting = (f for f in flavors if f.ram >= need.ram and f.cores >= need.cores and (not name or name in f.name))
-        return next(fitting, None)
+        fitting = [f for f in flavors if f.ram >= need.ram and f.cores >= need.cores and (not name or name in f.name)]
+        return min(fitting, key=lambda flavor: _size(flavor, need), default=None)
     return next((flavor for flavor in flavors if name in (flavor.name, flavor.id)), None)
