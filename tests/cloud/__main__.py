@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import cloud
-from .layout import CloudError, default_folder
+from .layout import CloudError, default_folder, session_folder
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
     try:
         if choice.command == "down":
             cloud.stop()
+            cloud.stop(session_folder())  # a test session that was killed may have left one
             return 0
         found = cloud.running()
         if choice.command == "up" and (found is None or len(found.regions) < choice.regions):

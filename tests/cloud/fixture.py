@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fixture `cloud`: a developer's running cloud if it is well, else one of our own for the session.
+"""The fixture `cloud`: a developer's running cloud if it is well and large enough, else one of our own for the session.
 
 Offered to all tests by tests/conftest.py. A cloud that can't start fails the tests that want it; nothing is skipped.
+Our own has a folder of its own, so that a developer's smaller cloud stays; `make cloud-down` ends both.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from .cloud import Cloud, running, start
-from .layout import CloudError
+from .layout import CloudError, session_folder
 
 REGIONS = 3  # what chaos and benchmark want; two would do for all else
 
@@ -23,7 +24,7 @@ def cloud() -> Iterator[Cloud]:
         yield found  # its owner ends it
         return
     try:
-        made = start(regions=REGIONS)
+        made = start(session_folder(), REGIONS)
     except CloudError as fault:
         pytest.fail(f"cloud: {fault}")
     try:

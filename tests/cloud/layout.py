@@ -38,6 +38,11 @@ def default_folder() -> Path:
     return Path(named) if named else cache_folder() / "cloud"
 
 
+def session_folder() -> Path:
+    """That of the cloud which a test session starts for itself; a session that was killed leaves it to the next one."""
+    return default_folder().with_name(f"{default_folder().name}-tests")
+
+
 @dataclass
 class Layout:
     """One cloud's choices: `regions` are also the names of the clouds in clouds.yaml."""
