@@ -93,6 +93,13 @@ def test_nobody_waits_means_slow(clock: Clock, pace: Pace) -> None:
     assert pace.due(0.0, 0.1) == Pace.SLOW
 
 
+def test_who_waits_for_room_has_others_servers_looked_at_more_often(clock: Clock, pace: Pace) -> None:
+    pace.want_room()
+    assert pace.due(clock.now, 0.1) == clock.now + Pace.WARY
+    clock.now += Pace.WANTED
+    assert pace.due(clock.now, 0.1) == clock.now + Pace.SLOW
+
+
 def test_deletions_share_lists(clock: Clock, pace: Pace) -> None:
     pace.going("a")
     assert pace.due(clock.now, 0.1) == clock.now + Pace.QUICK

@@ -26,6 +26,7 @@ class Pace:
     GUESS = 2.0  # of a boot, while none was seen
     EARLY = 0.8  # part of the shortest boot of late in which no server can be up
     REMEMBERED = 20  # boots
+    WANTED = 15.0  # seconds for which a wish for room holds
     DROPPED = 7200.0  # so long nobody waits
 
     def __init__(self, clock: Callable[[], float], on_news: Callable[[], None] = lambda: None) -> None:
@@ -35,7 +36,15 @@ class Pace:
         self._coming: dict[str, float] = {}
         self._going: dict[str, float] = {}
         self._boots: deque[float] = deque(maxlen=self.REMEMBERED)
+        self._wanted_until = 0.0
         self._arrivals: deque[float] = deque(maxlen=self.REMEMBERED)
+
+    def want_room(self) -> None:
+        """Somebody waits for room, which others may give free; said again and again while that is so."""
+        fresh = self._clock() >= self._wanted_until
+        self._wanted_until = self._clock() + self.WANTED
+        if fresh:
+            self._on_news()
 
     @property
     def awaited(self) -> set[str]:
@@ -74,7 +83,7 @@ class Pace:
         """When to list, if the last list was asked for at `last` and took so long. `busy`: others wait for changes."""
         with self._lock:
             self._drop(last - self.DROPPED)
-            times = [last + self.SLOW]
+            times = [last + (self.WARY if self._clock() < self._wanted_until else self.SLOW)]
             if self._coming:
                 earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
                 times.append(last + self.WARY)

@@ -65,6 +65,8 @@ class Queue:
 
     def wait(self, key: str, pool: str, rank: Any, demands: Sequence[Demand], lacks_pool: bool) -> Entry:  # noqa: ANN401
         """This request fits nowhere now."""
+        for member in self._fleet.members.values():
+            member.pace.want_room()
         with self._lock:
             now = self._clock()
             entry = self._entries.setdefault(key, Entry(key, pool, rank, demands, now, now))
