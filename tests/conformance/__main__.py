@@ -48,7 +48,6 @@ def environment(zookeeper: Coordination) -> dict[str, str]:
         "NODEPOOL_ZK_CA": str(zookeeper.ca),
         "NODEPOOL_ZK_CERT": str(zookeeper.cert),
         "NODEPOOL_ZK_KEY": str(zookeeper.key),
-        "OS_TEST_TIMEOUT": "120",
     }
 
 

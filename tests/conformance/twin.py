@@ -135,7 +135,7 @@ class TwinDatacenter(PlainDatacenter):
         if settings.get("key-name"):
             given["key_name"] = settings["key-name"]
         if settings.get("boot-from-volume"):
-            given |= {"boot_from_volume": True, "volume_size": settings["volume-size"], "terminate_volume": True}
+            given |= {"boot_from_volume": True, "volume_size": settings.get("volume-size", 50), "terminate_volume": True}
         return given
 
     def _server(self, record: Any) -> Server:
@@ -146,7 +146,7 @@ class TwinDatacenter(PlainDatacenter):
             id=record.id.removeprefix(f"{self.name}/"),
             name=record.name,
             state=STATES.get(record.status, ServerState.BUILDING),
-            ipv4=public.get(4) or record.private_v4,
+            ipv4=public.get(4, ""),
             ipv6=public.get(6, ""),
             address=record.interface_ip,
             private_ipv4=record.private_v4,

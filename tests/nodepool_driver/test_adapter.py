@@ -19,7 +19,7 @@ from nodepool.config import Config
 from nodepool.driver import Drivers
 
 from nodepool import exceptions
-from zuul_suse.datacenter import Order, Server, ServerState
+from zuul_suse.datacenter import Order, Quota, Server, ServerState
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import split_server
 from zuul_suse.nodepool_driver import leftovers
@@ -165,6 +165,15 @@ def test_order_follows_label_and_datacenter(adapter: SuseAdapter) -> None:
     assert demand.order("prg") == "not one of the datacenters of label leap"
     label.datacenters = None
     assert getattr(demand.order("prg"), "image", "") == "leap"
+
+
+def test_limits_of_pools_count_what_flavors_take(adapter: SuseAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    monkeypatch.setattr(twin(adapter, "prg"), "need", lambda order: Quota(1, 8, 2048), raising=False)
+    needed = adapter.getQuotaForLabel(label).get_resources()
+    assert needed == {"instances": 1, "cores": 8, "ram": 4096}
+    label.datacenters = ["nbg"]
+    assert adapter.getQuotaForLabel(label).get_resources()["cores"] == 2
 
 
 def test_deletion_of_a_server_in_a_removed_datacenter_is_not_found(adapter: SuseAdapter) -> None:

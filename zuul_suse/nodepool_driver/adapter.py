@@ -29,7 +29,7 @@ from zuul_suse.fleet.deletion import DeleteMachine
 from zuul_suse.fleet.launch import CreateMachine
 from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
-from zuul_suse.nodepool_driver.demand import demand_for
+from zuul_suse.nodepool_driver.demand import demand_for, need_of
 from zuul_suse.nodepool_driver.leftovers import SuseResource, delete_leftover, list_leftovers
 from zuul_suse.nodepool_driver.statsd import metrics_of
 
@@ -243,7 +243,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         return quota_information(self.fleet.limits())
 
     def getQuotaForLabel(self, label: SuseLabel) -> QuotaInformation:
-        return quota_information(label.need)
+        return quota_information(need_of(label, self.fleet))
 
     def labelReady(self, label: SuseLabel) -> bool:
         """Nodepool itself looks whether a built image was uploaded."""

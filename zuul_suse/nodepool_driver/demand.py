@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zuul_suse.datacenter import Order
-from zuul_suse.fleet import Demand
+from zuul_suse.datacenter import Order, Quota
+from zuul_suse.fleet import Demand, Fleet
 from zuul_suse.nodepool_driver.config import SuseLabel
 
 
@@ -28,3 +28,17 @@ def demand_for(
         return Order(name, image, label.need, label.config, metadata or {}, settings)
 
     return Demand(order, label.weights)
+
+
+def need_of(label: SuseLabel, fleet: Fleet) -> Quota:
+    """The most that a server of this label takes in any of its datacenters, as far as their flavors are known.
+
+    For limits of pools and tenants, which are counted before it is known where a server will be.
+    """
+    order = demand_for(label, dict.fromkeys(fleet.members, "any")).order
+    needs = [label.need]
+    for member in fleet.members.values():
+        ordered = order(member.name)
+        if isinstance(ordered, Order):
+            needs.append(member.datacenter.need(ordered))
+    return Quota(1, max(need.cores for need in needs), max(need.ram for need in needs))

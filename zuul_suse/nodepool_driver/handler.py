@@ -21,7 +21,7 @@ from nodepool.zk import zookeeper
 from zuul_suse.datacenter import Quota
 from zuul_suse.fleet import Demand, Fleet, split_images
 from zuul_suse.fleet.queue import SPARE_RANK
-from zuul_suse.nodepool_driver.demand import demand_for
+from zuul_suse.nodepool_driver.demand import demand_for, need_of
 
 MIN_READY = "NodePool:min-ready"
 
@@ -77,7 +77,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         return split_images(upload.external_id) if upload else None
 
     def _need(self, node_types: list[str]) -> Quota:
-        return sum((self.pool.labels[name].need for name in node_types), Quota())
+        return sum((need_of(self.pool.labels[name], self._fleet) for name in node_types), Quota())
 
     def hasProviderQuota(self, node_types: list[str]) -> bool:
         """Whether the request could fit at all; an outage is no reason to refuse it for ever."""
@@ -113,6 +113,15 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         lacks_pool = not self.manager.book.fits(self.pool, self._need(types))
         demands = self._demands(types)
         self.manager.queue.wait(self.request.id, self.pool.name, self._rank, demands, lacks_pool)
+
+    def queue_launch(self, launcher: Any) -> None:
+        """A launch that left a datacenter and finds no room elsewhere waits like a request, or all would overtake it."""
+        machine = launcher.state_machine
+        if machine is None or not machine.machine.waits or self._spare:
+            self.manager.queue.leave(launcher.node.id)
+            return
+        demands = self._demands([launcher.node.type[0]])
+        self.manager.queue.wait(launcher.node.id, self.pool.name, self._rank, demands, lacks_pool=False)
 
     def _room(self, types: list[str]) -> Room | None:
         """The datacenter that has most of it ready already, else the least loaded one; reserves nothing."""
@@ -210,7 +219,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
     def launch(self, node: Any) -> None:
         """The launch begins in another thread, and finds its claim under the node's id."""
         label = node.type[0]
-        self.manager.book.add(node.id, self.pool.name, self.pool.labels[label].need)
+        self.manager.book.add(node.id, self.pool.name, self._need([label]))
         key = next((key for key, claimed in self._claims.items() if claimed == label), None)
         if key is not None:
             del self._claims[key]

@@ -89,9 +89,15 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         """Called as a PoolWorker's pass begins. Labels know no limit here: requests do."""
         self._full.clear()
         self.book.read(self._zk)
+        for launcher in list(self.launchers):
+            launcher.handler.queue_launch(launcher)
         for pool in self.provider.pools.values():
             self.spares.make_way(self._zk, pool)
         return super().getLabelQuota()
+
+    def quotaNeededByLabel(self, ntype: str, pool: Any) -> Any:
+        """Not kept, as Nodepool does for ever: sizes of flavors become known and may change."""
+        return self.adapter.getQuotaForLabel(pool.labels[ntype])
 
     def getRequestHandler(self, poolworker: Any, request: Any) -> SuseHandler:
         """A request that doesn't fit now is held by its lock within this process, which makes the PoolWorker pass over
