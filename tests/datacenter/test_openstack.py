@@ -547,7 +547,7 @@ def glance(cloud: MockCloud, path: Path, statuses: list[str], size: int | None =
 
 
 def test_upload_streams_marks_and_waits(cloud: MockCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zuul_suse.datacenter.openstack_images._POLL", 0.01)
+    monkeypatch.setattr("zuul_suse.datacenter.openstack.images._POLL", 0.01)
     path = tmp_path / "leap.qcow2"
     path.write_bytes(b"QFI\xfb" * 1000)
     glance(cloud, path, ["saving", "active"])

@@ -13,7 +13,7 @@ import requests_mock
 
 from zuul_suse.datacenter import Belonging, Gone, Order, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
-from zuul_suse.datacenter.openstack_mark import mark_of, read_mark
+from zuul_suse.datacenter.openstack.mark import mark_of, read_mark
 
 from .mock_openstack import HOST, OURS, MockCloud, uuid
 

@@ -25,7 +25,7 @@ from zuul_suse.datacenter import (
     WrongConfiguration,
 )
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
-from zuul_suse.datacenter.openstack_servers import ServerList
+from zuul_suse.datacenter.openstack.servers import ServerList
 
 from .openstack_project import Project, project, soon
 

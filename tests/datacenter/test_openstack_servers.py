@@ -14,8 +14,8 @@ import pytest
 import requests_mock
 
 from zuul_suse.datacenter import Server, ServerState
-from zuul_suse.datacenter.openstack_servers import ServerList, View
-from zuul_suse.datacenter.openstack_session import Region
+from zuul_suse.datacenter.openstack.servers import ServerList, View
+from zuul_suse.datacenter.openstack.session import Region
 
 from .mock_openstack import HOST, MockCloud, uuid
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many threads want at once and one of them gets; used by `openstack_session` and `openstack_catalog`."""
+"""What many threads want at once and one of them gets; used by `session` and `catalog`."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import re
 import time
 
 from zuul_suse.datacenter import DatacenterError, Image, ImageFile, TryElsewhere, WrongConfiguration
-from zuul_suse.datacenter.openstack_request import LONGEST
-from zuul_suse.datacenter.openstack_session import Json, Region
+from zuul_suse.datacenter.openstack.request import LONGEST
+from zuul_suse.datacenter.openstack.session import Json, Region
 
 MARK, MARKED = "zuul_suse_image", "built"
 FORMATS = ("qcow2", "raw", "vhd", "vmdk", "vdi")

@@ -26,9 +26,9 @@ from openstack.config.cloud_region import CloudRegion
 from openstack.exceptions import SDKException
 
 from zuul_suse.datacenter import DatacenterError, TryElsewhere, WrongConfiguration
-from zuul_suse.datacenter.openstack_errors import error_of, translate
-from zuul_suse.datacenter.openstack_http import GatedRequests, Pass, name_of
-from zuul_suse.datacenter.openstack_turn import Turn
+from zuul_suse.datacenter.openstack.errors import error_of, translate
+from zuul_suse.datacenter.openstack.http import GatedRequests, Pass, name_of
+from zuul_suse.datacenter.openstack.turn import Turn
 
 Json = dict[str, Any]
 

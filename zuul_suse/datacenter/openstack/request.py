@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Mapping
 
 from zuul_suse.datacenter import Order
-from zuul_suse.datacenter.openstack_mark import KEYS, mark_of
-from zuul_suse.datacenter.openstack_options import Settings
-from zuul_suse.datacenter.openstack_session import Json
+from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
+from zuul_suse.datacenter.openstack.options import Settings
+from zuul_suse.datacenter.openstack.session import Json
 
 LONGEST = 255  # characters of a metadata value
 

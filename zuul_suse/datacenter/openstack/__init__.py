@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One OpenStack region: the kind `openstack`. With its siblings `openstack_*` the only user of openstacksdk.
+"""One OpenStack region: the kind `openstack`. This package is the only user of openstacksdk.
 
 A create is one POST, a delete one DELETE, a list one GET, nothing is read back; what a create needs to know beside its
 order (ids of flavors, networks, images) is kept in memory. The constructor reads nothing and contacts nobody, so a
@@ -31,15 +31,15 @@ from zuul_suse.datacenter import (
     WrongConfiguration,
     no_gate,
 )
-from zuul_suse.datacenter.openstack_belongings import Belongings, Ours
-from zuul_suse.datacenter.openstack_catalog import Catalog
-from zuul_suse.datacenter.openstack_examination import Examination
-from zuul_suse.datacenter.openstack_floating import FloatingIPs
-from zuul_suse.datacenter.openstack_images import Images
-from zuul_suse.datacenter.openstack_options import LABEL_OPTIONS, OPTIONS, Settings, given_options, settings_of
-from zuul_suse.datacenter.openstack_request import Zones, server_body
-from zuul_suse.datacenter.openstack_servers import ServerList, View
-from zuul_suse.datacenter.openstack_session import Region
+from zuul_suse.datacenter.openstack.belongings import Belongings, Ours
+from zuul_suse.datacenter.openstack.catalog import Catalog
+from zuul_suse.datacenter.openstack.examination import Examination
+from zuul_suse.datacenter.openstack.floating import FloatingIPs
+from zuul_suse.datacenter.openstack.images import Images
+from zuul_suse.datacenter.openstack.options import LABEL_OPTIONS, OPTIONS, Settings, given_options, settings_of
+from zuul_suse.datacenter.openstack.request import Zones, server_body
+from zuul_suse.datacenter.openstack.servers import ServerList, View
+from zuul_suse.datacenter.openstack.session import Region
 
 __all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an OpenStack says when it won't, in the house's words.
 
-Called by `openstack_session` for every answer that is an error and every exception of keystoneauth, and by
-`openstack_servers` for the fault of a server. Pure; knows no server and no connection.
+Called by `session` for every answer that is an error and every exception of keystoneauth, and by
+`servers` for the fault of a server. Pure; knows no server and no connection.
 """
 
 from __future__ import annotations

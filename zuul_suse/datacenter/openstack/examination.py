@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zuul_suse.datacenter import DatacenterError, Finding, Gone, Order, Quota, WrongConfiguration
-from zuul_suse.datacenter.openstack_catalog import Catalog, choices
-from zuul_suse.datacenter.openstack_http import CONNECT_TIMEOUT
-from zuul_suse.datacenter.openstack_options import Settings
-from zuul_suse.datacenter.openstack_session import Region
+from zuul_suse.datacenter.openstack.catalog import Catalog, choices
+from zuul_suse.datacenter.openstack.http import CONNECT_TIMEOUT
+from zuul_suse.datacenter.openstack.options import Settings
+from zuul_suse.datacenter.openstack.session import Region
 
 CLOCKS_DIFFER = 60.0  # seconds; tokens and certificates are judged by clocks
 

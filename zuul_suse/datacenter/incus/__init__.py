@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: ANN401 - pylxd has no types
-"""One Incus or LXD server, whose REST APIs are the same here; the only import of pylxd.
+"""One Incus or LXD server, whose REST APIs are the same here; this package is the only user of pylxd.
 
 Owns the translation of pylxd's and requests' errors. Instances and images live in one project and carry our metadata
 as `user.*` configuration keys and as image properties. A create or delete waits for the server's background
@@ -39,9 +39,9 @@ from zuul_suse.datacenter import (
     TryElsewhere,
     WrongConfiguration,
 )
-from zuul_suse.datacenter.incus_examination import Examination
-from zuul_suse.datacenter.incus_image import metadata_tarball
-from zuul_suse.datacenter.incus_instance import server_of
+from zuul_suse.datacenter.incus.examination import Examination
+from zuul_suse.datacenter.incus.image import metadata_tarball
+from zuul_suse.datacenter.incus.instance import server_of
 from zuul_suse.datacenter.kinds import Option, with_defaults
 
 OPTIONS = (

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zuul_suse.datacenter import Quota, Server, ServerState
-from zuul_suse.datacenter.openstack_addresses import NO_NETWORKS, Networks, addresses_of
-from zuul_suse.datacenter.openstack_errors import says_full
-from zuul_suse.datacenter.openstack_session import Json, Region
+from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks, addresses_of
+from zuul_suse.datacenter.openstack.errors import says_full
+from zuul_suse.datacenter.openstack.session import Json, Region
 
 _GONE = frozenset({"DELETED", "SOFT_DELETED"})
 _STATES = {"ACTIVE": ServerState.ACTIVE, "ERROR": ServerState.FAILED}

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Mapping
 
 from zuul_suse.datacenter import Belonging, TryElsewhere
-from zuul_suse.datacenter.openstack_catalog import Catalog
-from zuul_suse.datacenter.openstack_mark import mark_of, read_mark
-from zuul_suse.datacenter.openstack_session import Json, Region
+from zuul_suse.datacenter.openstack.catalog import Catalog
+from zuul_suse.datacenter.openstack.mark import mark_of, read_mark
+from zuul_suse.datacenter.openstack.session import Json, Region
 
 
 class FloatingIPs:

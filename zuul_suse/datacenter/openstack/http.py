@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: ANN401 - arguments that requests knows
-"""How a single HTTP request of an OpenStack datacenter leaves this machine; used by `openstack_session`.
+"""How a single HTTP request of an OpenStack datacenter leaves this machine; used by `session`.
 
 Below keystoneauth, so that requests for tokens and versions, and one made again with a new token, are seen too.
 """

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from zuul_suse.datacenter import DatacenterError, Order, Quota, WrongConfiguration
-from zuul_suse.datacenter.openstack_addresses import NO_NETWORKS, Networks
-from zuul_suse.datacenter.openstack_session import Json, Region
-from zuul_suse.datacenter.openstack_turn import Turn
+from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks
+from zuul_suse.datacenter.openstack.session import Json, Region
+from zuul_suse.datacenter.openstack.turn import Turn
 
 UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 AGE = 600.0  # seconds that a list is good for

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from zuul_suse.datacenter import Belonging, Gone, WrongConfiguration
-from zuul_suse.datacenter.openstack_floating import FloatingIPs
-from zuul_suse.datacenter.openstack_mark import KEYS, read_mark
-from zuul_suse.datacenter.openstack_servers import volumes_of
-from zuul_suse.datacenter.openstack_session import Json, Region
+from zuul_suse.datacenter.openstack.floating import FloatingIPs
+from zuul_suse.datacenter.openstack.mark import KEYS, read_mark
+from zuul_suse.datacenter.openstack.servers import volumes_of
+from zuul_suse.datacenter.openstack.session import Json, Region
 
 _PATHS = {
     "port": ("network", "/ports"),

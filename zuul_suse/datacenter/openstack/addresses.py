@@ -2,7 +2,7 @@
 """A server's addresses: which is public, which is private, as Nodepool's own driver derives them, but from the list.
 
 Nova says of each address its network, version and whether it is floating; neutron and clouds.yaml say which networks
-lead outside. Pure; called by `openstack_servers` for every server of every list. Where nothing says that an address
+lead outside. Pure; called by `servers` for every server of every list. Where nothing says that an address
 is public, and no floating IP is wanted, the fixed one is taken to be reachable: so it is in a cloud without a NAT.
 """
 
@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zuul_suse.datacenter.openstack_session import Json
+from zuul_suse.datacenter.openstack.session import Json
 
 
 @dataclass(frozen=True)
