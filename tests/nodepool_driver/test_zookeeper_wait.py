@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.handlers.utils import selector_select
+from nodepool.zk.handler import PoolSequentialThreadingHandler
 
 from zuul_suse.nodepool_driver.zookeeper_wait import poll_select, quicken
 
@@ -72,7 +72,7 @@ def test_only_the_handler_that_we_know_is_changed() -> None:
 
     class Zk:
         class kazoo_client:
-            handler: object = SequentialThreadingHandler()
+            handler: object = PoolSequentialThreadingHandler()
 
     quicken(Zk)
     assert Zk.kazoo_client.handler.select is poll_select  # type: ignore[attr-defined]

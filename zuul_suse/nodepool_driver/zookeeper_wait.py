@@ -15,6 +15,8 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
+from kazoo.handlers.threading import SequentialThreadingHandler
+
 _READABLE = select.POLLIN | select.POLLPRI | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLHUP | select.POLLERR
 
@@ -39,5 +41,5 @@ def poll_select(
 def quicken(zk: Any) -> None:
     """Have Nodepool's connection wait in this way, if it is of the kind that we know."""
     handler = zk.kazoo_client.handler
-    if type(handler).__name__ == "SequentialThreadingHandler":
+    if isinstance(handler, SequentialThreadingHandler):
         handler.select = poll_select
