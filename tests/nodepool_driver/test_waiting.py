@@ -129,6 +129,23 @@ def test_unused_node_makes_way(nodepool: Installation, twin: Twin) -> None:
     nodepool.give_back([*held, node])
 
 
+def test_launch_that_waits_for_room_is_one_of_those_who_wait(nodepool: Installation, twin: Twin) -> None:
+    """It was promised room and lost it; nobody makes way for it or lets it go first unless it is in the queue."""
+    held = nodepool.fulfilled(nodepool.request(*["asked"] * 4))
+    (spare,) = nodepool.fulfilled(nodepool.request("spare"))
+    spare.state = zk.READY
+    spare.allocated_to = None
+    nodepool.zk.storeNode(spare)
+    nodepool.zk.unlockNode(spare)
+    twin.fault("no-capacity")
+    request = nodepool.request("asked")
+    wait_for("its launch to wait", lambda: "Launch waits for room" in nodepool.log, 20)
+    made_way = f"Ready node {spare.id} makes way for request 0"
+    wait_for("the unused node to make way", lambda: made_way in nodepool.log, 20)
+    twin.fault("none")
+    nodepool.give_back([*held, *nodepool.fulfilled(request, 60)])
+
+
 def test_ready_node_is_used_though_nothing_new_fits(nodepool: Installation) -> None:
     held = nodepool.fulfilled(nodepool.request(*["asked"] * 4))
     ready = nodepool.fulfilled(nodepool.request("spare", "spare"))

@@ -115,7 +115,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         self.manager.queue.wait(self.request.id, self.pool.name, self._rank, demands, lacks_pool)
 
     def queue_launch(self, launcher: Any) -> None:
-        """A launch that left a datacenter and finds no room elsewhere waits like a request, or all would overtake it."""
+        """A launch that left one place and finds no room elsewhere waits like a request: else all would overtake it."""
         machine = launcher.state_machine
         if machine is None or not machine.machine.waits or self._spare:
             self.manager.queue.leave(launcher.node.id)

@@ -81,6 +81,7 @@ class Host:
 
     def _work(self) -> None:
         """One pass of the PoolWorker."""
+        self._queue_launches()
         self._make_way()
         full: set[tuple[str, ...]] = set()  # what didn't fit in this pass won't a moment later
         for request in list(self.requests):
@@ -97,6 +98,15 @@ class Host:
             if request.nodes and all(node.state in (READY, FAILED) for node in request.nodes):
                 self._finish(request, now)
         self.requests = [request for request in self.requests if not request.done]
+
+    def _queue_launches(self) -> None:
+        """A launch that left a datacenter and finds no room elsewhere waits like a request, or all would overtake it."""
+        for node in self.launcher.building.values():
+            if node.machine is not None and node.machine.waits and node.request is not None and not node.request.spare:
+                demand = self.launcher.demand(node.label, False)
+                self._queue.wait(node.key, POOL, RANK, [demand], lacks_pool=False)
+            else:
+                self._queue.leave(node.key)
 
     def _put_off(self, request: Request) -> None:
         if request.spare:

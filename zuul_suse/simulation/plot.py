@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from zuul_suse.simulation.simulation import Simulation
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+HALF_HOUR = 30 * MINUTE
 MARKS = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
@@ -52,13 +54,19 @@ def draw(run: Simulation, told: Figures, file: Path) -> None:
 
 
 def _waits(axes: Axes, run: Simulation) -> None:
+    """The longest wait of each half hour: points for thousands of requests would make a file that no page wants."""
+    hours = [number / 2 for number in range(int(run.end / HALF_HOUR) + 1)]
     for least, most, color in ((1, 1, "tab:blue"), (2, 3, "tab:green"), (4, 99, "tab:orange")):
-        some = [wait for wait in run.journal.waits if least <= wait.size <= most]
+        longest = [0.0] * len(hours)
+        for wait in run.journal.waits:
+            if least <= wait.size <= most:
+                half = int(wait.at / HALF_HOUR)
+                longest[half] = max(longest[half], wait.seconds)
         name = "1 node" if most == 1 else f"{least} to {most} nodes" if most < 99 else f"{least} nodes or more"
-        axes.plot([w.at / HOUR for w in some], [max(w.seconds, 0.1) for w in some], ".", ms=2, color=color, label=name)
+        axes.step(hours, [seconds or math.nan for seconds in longest], where="post", lw=1, color=color, label=name)
     axes.set_yscale("log")
-    axes.set_ylabel("wait in seconds")
-    axes.set_title("requests: from asking to the last node (outages shaded)")
+    axes.set_ylabel("seconds")
+    axes.set_title("longest wait of a request in each half hour (outages shaded)")
     axes.legend(loc="upper left")
 
 
@@ -83,12 +91,18 @@ def _nodes(axes: Axes, run: Simulation) -> None:
 
 
 def _spread(axes: Axes, run: Simulation, told: Figures) -> None:
-    hours = [sample.at / HOUR for sample in run.journal.samples]
+    samples = run.journal.samples
+    hours = [sample.at / HOUR for sample in samples]
     struck = {name for outage in run.scenario.outages for name in outage.datacenters}
-    for index, name in enumerate(told["spread"]["datacenters"]):
-        color = "tab:red" if name in struck else "tab:gray"
-        loads = [sample.loads[index] * 100 for sample in run.journal.samples]
-        axes.plot(hours, loads, lw=0.7, color=color, alpha=0.7)
+    names = list(told["spread"]["datacenters"])
+    for index, name in enumerate(names):
+        if name in struck:
+            axes.plot(hours[::3], [sample.loads[index] * 100 for sample in samples[::3]], lw=0.6, color="tab:red")
+    well = [[sample.loads[i] * 100 for i, name in enumerate(names) if name not in struck] for sample in samples]
+    if well and well[0]:
+        bounds = [min(loads) for loads in well], [max(loads) for loads in well]
+        axes.fill_between(hours, *bounds, color="tab:blue", alpha=0.6, lw=0, label="the others, least to most")
+        axes.legend(loc="lower right")
     axes.set_ylim(0, 100)
     axes.set_ylabel("% of its room")
-    axes.set_title("load of each datacenter (red: one that had an outage)")
+    axes.set_title("load of the datacenters (red: each that had an outage)")
