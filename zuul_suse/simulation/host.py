@@ -100,7 +100,7 @@ class Host:
         self.requests = [request for request in self.requests if not request.done]
 
     def _queue_launches(self) -> None:
-        """A launch that left a datacenter and finds no room elsewhere waits like a request, or all would overtake it."""
+        """A launch that left one place and finds no room elsewhere waits like a request: else all would overtake it."""
         for node in self.launcher.building.values():
             if node.machine is not None and node.machine.waits and node.request is not None and not node.request.spare:
                 demand = self.launcher.demand(node.label, False)
