@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import signal
@@ -144,9 +145,20 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     parser.add_argument("--docs", action="store_true", help="write docs/bench.json, docs/bench-table.rst and the plot")
+    parser.add_argument("--report", type=Path, help="measure nothing: table, page and plot of an earlier run's JSON")
     parser.add_argument("--keep", type=Path, help="folder for the launchers' logs [default: they are removed]")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    run = json.loads(options.report.read_text()) if options.report else measure(options)
+    print(report.table(run))
+    if options.docs:
+        report.write(run, DOCS / "bench.json", DOCS / "bench-table.rst")
+        report.draw(run, DOCS / "images" / "bench.svg")
+    return 1 if any(row.passed is False for row in report.rows(run)) else 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Trial after trial; a run that is interrupted leaves what it found in the JSON file."""
     scenarios = [name for name in SCENARIOS if name in options.scenarios.split(",")]
     run: dict[str, Any] = {"about": about(options), "trials": {}}
     with contextlib.ExitStack() as stack:
@@ -158,12 +170,8 @@ def main() -> int:
         for scenario in scenarios:
             for driver in options.drivers.split(","):
                 run["trials"].setdefault(scenario, {})[driver] = bench.trial(scenario, driver)
-                report.write(run, options.json, None)  # a run that is interrupted has left what it found
-    print(report.table(run))
-    if options.docs:
-        report.write(run, DOCS / "bench.json", DOCS / "bench-table.rst")
-        report.draw(run, DOCS / "images" / "bench.svg")
-    return 1 if any(row.passed is False for row in report.rows(run)) else 0
+                report.write(run, options.json, None)
+    return run
 
 
 def about(options: argparse.Namespace) -> dict[str, Any]:
