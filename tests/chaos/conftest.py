@@ -94,6 +94,8 @@ def trial(
 ) -> Iterator[Trial]:
     row = Row(request.node.name.removeprefix("test_").replace("_", " "))
     ROWS.append(row)
+    for way in scene.proxy.ways.values():
+        way.reset()
     with contextlib.ExitStack() as stack:
         made = Trial(scene, Installation(tmp_path, coordination.coordination), row, stack)
         yield made

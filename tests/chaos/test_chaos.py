@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ..nodepool_driver.conftest import wait_for
+from ..proxy.way import Fault
 from .conftest import ZooKeeperProcess
 from .trial import FIRST, VICTIM, Trial
 
@@ -26,8 +27,11 @@ def under(trial: Trial, fault: AbstractContextManager[Any], **victim: Any) -> li
     trial.configure(**victim)
     trial.launch()
     trial.baseline()
-    with fault:
-        return trial.ordeal()
+    with fault as made:
+        nodes = trial.ordeal()
+    if isinstance(made, Fault):
+        assert made.hits, "the fault was never met"
+    return nodes
 
 
 def elsewhere(trial: Trial, nodes: list[Any]) -> bool:
@@ -95,14 +99,14 @@ def test_quota_exceeded(trial: Trial) -> None:
 
 def test_no_valid_host(trial: Trial) -> None:
     """Nova's scheduler itself says so: the flavor is bigger than the host."""
-    nodes = under(trial, nullcontext(), flavor_name="impossible")
-    assert elsewhere(trial, nodes)
+    assert elsewhere(trial, under(trial, nullcontext(), flavor_name="impossible"))
+    assert any(call.creates for call in trial.way.calls)
     trial.end()
 
 
 def test_server_goes_error(trial: Trial) -> None:
-    nodes = under(trial, nullcontext(), instance_properties={"fake-failure": "yes"})
-    assert elsewhere(trial, nodes)
+    assert elsewhere(trial, under(trial, nullcontext(), instance_properties={"fake-failure": "yes"}))
+    assert any(call.creates for call in trial.way.calls)
     trial.end()
 
 
