@@ -82,6 +82,7 @@ class Trial:
             "name": "chaos",
             "driver": "suse",
             "boot-timeout": 90,
+            "launch-retries": 1,  # Nodepool itself must hear of no failure
             "datacenters": centers,
             "cloud-images": [{**image, "connection-port": self.places.cloud.ssh_port}],
             "pools": [{"name": "main", "labels": labels}],
