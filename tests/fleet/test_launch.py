@@ -231,6 +231,32 @@ def test_create_call_that_hangs_is_left_after_half_a_minute(bench: Make) -> None
     one.twins["nbg"].released.set()
 
 
+def test_launch_that_waits_for_a_thread_leaves_when_the_breaker_opens(bench: Make) -> None:
+    one = bench(nbg=50, prg=20)
+    one.twins["nbg"].fault = "black-hole"
+    machines = [one.launch(f"n{number}", prefer="nbg") for number in range(9)]
+    for machine in machines:
+        machine.advance()
+    time.sleep(0.05)
+    for _ in range(3):
+        one.fleet.members["nbg"].breaker.failed()
+    for machine in machines:
+        machine.advance()
+    assert [machine.datacenter for machine in machines] == ["nbg"] * 8 + ["prg"]
+    one.twins["nbg"].released.set()
+
+
+def test_datacenter_that_is_full_is_asked_for_its_limits_again(bench: Make) -> None:
+    one = bench(nbg=50, prg=5)
+    one.twins["nbg"].fault = "no-capacity"
+    one.run(one.launch())
+    one.twins["nbg"].fault = "none"
+    one.poll()
+    assert one.twins["nbg"].calls["limits"] == 2
+    one.poll()
+    assert one.twins["nbg"].calls["limits"] == 2
+
+
 def test_overloaded_datacenter_is_better_than_none(bench: Make) -> None:
     one = bench(nbg=50)
     machine = hanging(one)

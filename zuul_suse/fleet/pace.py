@@ -20,7 +20,6 @@ class Pace:
     STEADY = 2.4  # and at most, while many are
     SLOW = 30.0  # while none is
     WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
-    BLIND = 10.0  # at most, while no awaited one can be up yet: this boot may be faster than all before
     FEW = 3
     SHARE = 0.26  # of a list for each server that comes
     GUESS = 2.0  # of a boot, while none was seen
@@ -87,7 +86,7 @@ class Pace:
             if self._coming:
                 earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
                 times.append(last + self.WARY)
-                times.append(max(last + self._gap(len(self._coming)), min(earliest, last + self.BLIND)))
+                times.append(max(last + self._gap(len(self._coming)), earliest))
             if self._going or busy:
                 times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
             return max(min(times), last + 2 * took)
