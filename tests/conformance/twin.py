@@ -146,7 +146,7 @@ class TwinDatacenter(PlainDatacenter):
             id=record.id.removeprefix(f"{self.name}/"),
             name=record.name,
             state=STATES.get(record.status, ServerState.BUILDING),
-            ipv4=public.get(4, ""),
+            ipv4=public.get(4) or record.private_v4,
             ipv6=public.get(6, ""),
             address=record.interface_ip,
             private_ipv4=record.private_v4,
