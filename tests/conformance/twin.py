@@ -135,7 +135,8 @@ class TwinDatacenter(PlainDatacenter):
         if settings.get("key-name"):
             given["key_name"] = settings["key-name"]
         if settings.get("boot-from-volume"):
-            given |= {"boot_from_volume": True, "volume_size": settings.get("volume-size", 50), "terminate_volume": True}
+            given |= {"boot_from_volume": True, "terminate_volume": True}
+            given["volume_size"] = settings.get("volume-size", 50)
         return given
 
     def _server(self, record: Any) -> Server:
