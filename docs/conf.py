@@ -11,7 +11,7 @@ project = "zuul-suse"
 copyright = "the zuul-suse authors, Apache-2.0"
 release = version = version_of("zuul-suse")
 extensions = ["zuul_sphinx", "driver_reference"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "bench-table.rst"]
 html_theme = "alabaster"
 html_theme_options = {"description": "openSUSE nodes from every datacenter you own", "page_width": "1100px"}
 nitpicky = True
