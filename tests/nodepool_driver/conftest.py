@@ -139,6 +139,7 @@ class Installation:
     client: Any = None
     zk: Any = None
     launcher: subprocess.Popen[bytes] | None = None
+    taken: list[Any] = field(default_factory=list)
 
     @property
     def config_file(self) -> Path:
@@ -190,8 +191,16 @@ class Installation:
         nodes = [self.zk.getNode(node_id) for node_id in now.nodes]
         for node in nodes:
             self.zk.lockNode(node, blocking=True, timeout=5)
+            self.taken.append(node)
         self.zk.deleteNodeRequest(now)
         return nodes
+
+    def end(self) -> None:
+        """What Zuul does with all it has and wants when it is told to forget everything."""
+        for request in list(self.zk.nodeRequestIterator(cached=False)):
+            self.zk.deleteNodeRequest(request)
+        self.give_back([node for node in self.taken if node.lock])
+        self.taken.clear()
 
     def give_back(self, nodes: list[Any]) -> None:
         for node in nodes:
