@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages install install-test unit conformance chaos e2e bench down cloud cloud-down clean
+.PHONY: help demo test lint docs packages test-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,7 +19,7 @@ help:  ## show this
 demo: packages install  ## bring the sandbox up and show verdicts on real changes
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
-test: test-packages install-test lint unit conformance chaos e2e  ## linters, types, import contracts, all tests
+test: test-packages install-test lint unit conformance cloud-tests e2e  ## linters, types, import contracts, all tests
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
@@ -34,8 +34,11 @@ lint: install-test  ## linters, types and import contracts
 docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-unit: install-test  ## all tests but the end-to-end one; the driver meets a real Nodepool and a real LXD
-	$(SUDO) $(BIN)/pytest -m "not e2e and not chaos"
+unit: install-test  ## tests that need no sandbox and no cloud; the driver meets a real Nodepool and a real LXD
+	$(SUDO) $(BIN)/pytest -m "not e2e and not cloud"
+
+cloud-tests: install-test  ## the driver and zuul-suse doctor against a real OpenStack of two regions
+	$(SUDO) $(BIN)/pytest -m "cloud and not chaos"
 
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
