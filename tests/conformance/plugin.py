@@ -35,14 +35,14 @@ def put_in_our_driver() -> None:
     Drivers._load_class = staticmethod(ours_for_fake)
 
 
-def read_exceptions() -> dict[str, str]:
-    """Test, as `module::Class::test`, and why our driver doesn't do what it expects."""
-    listed: dict[str, str] = {}
+def read_exceptions() -> dict[str, tuple[str, bool]]:
+    """Test, as `module::Class::test`: why our driver doesn't do what it expects, and whether it is run all the same."""
+    listed: dict[str, tuple[str, bool]] = {}
     for entry in yaml.safe_load(EXCEPTIONS.read_text()) or []:
         for test in entry["tests"]:
             if test in listed:
                 raise pytest.UsageError(f"{EXCEPTIONS.name}: {test} is there twice")
-            listed[test] = " ".join(entry["reason"].split())
+            listed[test] = (" ".join(entry["reason"].split()), entry.get("run", True))
     return listed
 
 
@@ -58,9 +58,9 @@ def name_of(item: pytest.Item) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     listed = read_exceptions()
     for item in items:
-        reason = listed.pop(name_of(item), None)
-        if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+        found = listed.pop(name_of(item), None)
+        if found is not None:
+            item.add_marker(pytest.mark.xfail(reason=found[0], run=found[1], strict=True))
     if listed and not config.getoption("keyword") and config.getoption("whole_run"):
         raise pytest.UsageError(f"{EXCEPTIONS.name} lists tests that don't exist: {', '.join(listed)}")
 
