@@ -8,17 +8,22 @@ Our own has a folder of its own, so that a developer's smaller cloud stays; `mak
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from .cloud import Cloud, running, start
-from .layout import CloudError, session_folder
+if TYPE_CHECKING:
+    from .cloud import Cloud
 
 REGIONS = 3  # what chaos and benchmark want; two would do for all else
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
+    # Imported when it is wanted: every test's conftest loads this module, also on nodes that lack what a cloud needs.
+    from .cloud import running, start
+    from .layout import CloudError, session_folder
+
     found = running()
     if found is not None and len(found.regions) >= REGIONS:
         yield found  # its owner ends it
