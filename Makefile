@@ -19,7 +19,7 @@ help:  ## show this
 demo: packages install  ## bring the sandbox up and show verdicts on real changes
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
-test: test-packages install-test lint unit conformance cloud-tests e2e  ## linters, types, import contracts, all tests
+test: test-packages install-test lint unit e2e  ## linters, types, import contracts, unit tests, the whole CI end to end
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
