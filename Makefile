@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
+.PHONY: help demo test lint docs packages test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,22 +37,22 @@ docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 unit: install-test  ## tests that need no sandbox and no cloud; the driver meets a real Nodepool and a real LXD
 	$(SUDO) $(BIN)/pytest -m "not e2e and not cloud"
 
-cloud-tests: install-test  ## the driver and zuul-suse doctor against a real OpenStack of two regions
+cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor against a real OpenStack of two regions
 	$(SUDO) $(BIN)/pytest -m "cloud and not chaos"
 
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
 
-chaos: test-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
+chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos
 
-bench: test-packages install-test  ## Nodepool's own openstack driver and ours on one cloud: make bench N=200 LATENCY=50
+bench: cloud-packages install-test  ## Nodepool's own openstack driver and ours on one cloud: make bench N=200 LATENCY=50
 	$(BIN)/python -m tests.bench --count $(N) --latency $(LATENCY) --docs
 
 e2e: install-test  ## the whole CI, from a change to its verdict and back to nothing
 	$(SUDO) $(BIN)/pytest -m e2e
 
-cloud: test-packages install-test  ## start an OpenStack of two regions (REGIONS=n) for tests, and say how to use it
+cloud: cloud-packages install-test  ## start an OpenStack of two regions (REGIONS=n) for tests, and say how to use it
 	$(SUDO) $(BIN)/python -m tests.cloud up --regions $(REGIONS)
 
 cloud-down:  ## end that OpenStack
@@ -63,6 +63,9 @@ down:  ## stop the sandbox
 
 packages:  ## install the operating system packages of bindep.txt that are missing
 	@$(SUDO) sh .ci/install-packages bindep.txt
+
+cloud-packages: test-packages
+	@$(SUDO) sh .ci/install-packages bindep.txt cloud
 
 test-packages:
 	@$(SUDO) sh .ci/install-packages bindep.txt test

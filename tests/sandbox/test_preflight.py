@@ -47,7 +47,7 @@ def test_every_command_comes_from_a_package_of_bindep(command: str) -> None:
     assert preflight.COMMANDS[command] in names
 
 
-@pytest.mark.parametrize("profile", ["", "test"])
+@pytest.mark.parametrize("profile", ["", "test", "cloud"])
 def test_our_reading_of_bindep_is_bindeps_own(profile: str) -> None:
     """The script that runs before there is a virtual environment names what bindep itself would name."""
     bindep = Path(sys.executable).parent / "bindep"
