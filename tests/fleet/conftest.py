@@ -53,6 +53,15 @@ class Bench:
         for member in self.fleet.members.values():
             member.poller.poll()
 
+    def poll_until(self, done: Callable[[], bool]) -> None:
+        """List until it is so; what worker threads do in between takes as long as the machine is slow."""
+        for _ in range(500):
+            time.sleep(0.01)
+            self.poll()
+            if done():
+                return
+        pytest.fail("it never came to be")
+
     def launch(self, key: str = "node-1", prefer: str | None = None, **images: str) -> CreateMachine:
         return CreateMachine(self.fleet, key, demand(images), prefer=prefer, boot_timeout=60)
 

@@ -48,10 +48,7 @@ def test_launch_moves_on_and_leaves_nothing_behind(bench: Make, fault: str) -> N
     assert isinstance(one.run(machine), Server)
     assert str(machine.address).startswith("prg/")
     one.twins["nbg"].fault = "none"
-    for _ in range(5):
-        time.sleep(0.01)
-        one.poll()
-    assert one.ids("nbg") == set()
+    one.poll_until(lambda: not one.ids("nbg"))
     assert len(one.ids("prg")) == 1
 
 
@@ -307,10 +304,7 @@ def test_server_that_gets_no_address_is_left(bench: Make, fault: str) -> None:
     blamed = one.fleet.members["nbg"].breaker._failures["launch"]
     assert blamed == (1 if fault == "expose-refused" else 0)
     one.twins["nbg"].fault = "none"
-    for _ in range(5):
-        time.sleep(0.01)
-        one.poll()
-    assert one.ids("nbg") == set()
+    one.poll_until(lambda: not one.ids("nbg"))
 
 
 def test_console_of_a_server_that_does_not_boot_is_logged_before_it_goes(
@@ -321,9 +315,7 @@ def test_console_of_a_server_that_does_not_boot_is_logged_before_it_goes(
     one.twins["nbg"].fault = "never-boots"
     machine = CreateMachine(one.fleet, "a", demand(), boot_timeout=60, console_log=True)
     one.run(machine)
-    for _ in range(5):
-        time.sleep(0.01)
-        one.poll()
+    one.poll_until(lambda: "which its launch left behind" in caplog.text)
     assert "a fake server has nothing to say" in caplog.text
     assert caplog.text.index("nothing to say") < caplog.text.index("which its launch left behind")
     assert one.ids("nbg") == set()
@@ -439,7 +431,4 @@ def test_dead_datacenter_does_not_hold_a_deletion_up(bench: Make) -> None:
     assert one.run(DeleteMachine(one.fleet, machine.address))
     assert len(one.ids("nbg")) == 1
     one.twins["nbg"].fault = "none"
-    for _ in range(5):
-        time.sleep(0.01)
-        one.poll()
-    assert one.ids("nbg") == set()
+    one.poll_until(lambda: not one.ids("nbg"))
