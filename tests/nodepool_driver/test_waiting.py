@@ -92,6 +92,8 @@ def test_waiting_requests_are_not_locked_again_and_again(nodepool: Installation)
     nodepool.give_back(held)
 
 
+# Failed once of two runs on an idle machine, and why is not known yet: kept apart until it is.
+@pytest.mark.unsettled
 def test_large_request_is_not_overtaken_for_ever(nodepool: Installation) -> None:
     held = nodepool.fulfilled(nodepool.request("asked", "asked"))
     large = nodepool.request(*["asked"] * 5)
