@@ -136,6 +136,8 @@ def test_a_killed_service_is_shown_and_mended(account: dict[str, Any], command: 
     assert command.services(code=1)[victim]["healthy"] is False
     command("up")
     assert all(service["healthy"] for service in command.services().values())
+    number = account["runs"][0]["change"]["number"]
+    assert gerrit.developer(State(command.state_dir)).change(number)["_number"] == number, "an index was lost"
 
 
 def command_says_running(command: CommandLine, name: str) -> bool:

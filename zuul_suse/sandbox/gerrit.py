@@ -19,6 +19,7 @@ CI_NAME = "SUSE Cloud CI"
 DEVELOPER = "developer"
 # What `init --dev` makes; anybody on loopback may become any account of such a site anyway.
 ADMIN, ADMIN_PASSWORD = "admin", "secret"
+INDEXES = ("changes_open", "changes_closed", "accounts", "groups", "projects")
 
 
 def url(state: State) -> str:
@@ -54,6 +55,8 @@ def configure(state: State, program: GerritProgram) -> None:
         "change.maxFiles": "200000",
         "receive.timeout": "10 min",
         "plugins.allowRemoteAdmin": "false",
+        # By default an index reaches the disk every five minutes, and a killed Gerrit forgets what came since.
+        **{f"index.{name}.commitWithin": "0" for name in INDEXES},
     }.items():
         config = str(site / "etc" / "gerrit.config")
         subprocess.run(["git", "config", "-f", config, "--replace-all", key, value], check=True)
