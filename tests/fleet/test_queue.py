@@ -126,3 +126,11 @@ def test_time_of_waiting_is_told(one: Bench, queue: Queue) -> None:
     one.clock.now += 7
     assert queue.leave("x") == 7
     assert queue.leave("x") == 0
+
+
+def test_withdrawn_request_that_the_shell_drops_makes_way_at_once(one: Bench, queue: Queue) -> None:
+    wait(queue, "gone")
+    wait(queue, "next")
+    assert (first := queue.first("main")) is not None and first.key == "gone"
+    queue.drop(lambda key: key == "gone")
+    assert (first := queue.first("main")) is not None and first.key == "next"

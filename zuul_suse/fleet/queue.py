@@ -8,8 +8,8 @@ else of the same or a lower rank is either, until it fits. The others go elsewhe
 datacenter but in its own pool has that pool kept for it in the same way. There is one promise per pool, and where two
 want the same datacenter the one that waits longer gets it first.
 
-Owned by a shell's provider, one for all its pools; asked and told by their threads, hence the lock. An entry that
-isn't heard of for a while is forgotten: its request was withdrawn.
+Owned by a shell's provider, one for all its pools; asked and told by their threads, hence the lock. The shell drops
+those whose request was withdrawn, and an entry that isn't heard of for a while is forgotten.
 """
 
 from __future__ import annotations
@@ -78,6 +78,15 @@ class Queue:
         with self._lock:
             entry = self._entries.pop(key, None)
             return self._clock() - entry.since if entry else 0.0
+
+    def drop(self, is_withdrawn: Callable[[str], bool]) -> None:
+        """Forget those whose key nobody knows any more: what was promised to them is free for the next."""
+        with self._lock:
+            keys = list(self._entries)
+        gone = [key for key in keys if is_withdrawn(key)]  # without the lock: it may ask another server
+        with self._lock:
+            for key in gone:
+                self._entries.pop(key, None)
 
     def __len__(self) -> int:
         with self._lock:

@@ -89,11 +89,18 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         """Called as a PoolWorker's pass begins. Labels know no limit here: requests do."""
         self._full.clear()
         self.book.read(self._zk)
+        self.queue.drop(self._is_withdrawn)
         for launcher in list(self.launchers):
             launcher.handler.queue_launch(launcher)
         for pool in self.provider.pools.values():
             self.spares.make_way(self._zk, pool)
         return super().getLabelQuota()
+
+    def _is_withdrawn(self, key: str) -> bool:
+        """Whether neither a request nor a launch of this id exists any more."""
+        if any(launcher.node.id == key for launcher in list(self.launchers)):
+            return False
+        return self._zk.getNodeRequest(key, cached=True) is None
 
     def quotaNeededByLabel(self, ntype: str, pool: Any) -> Any:
         """Not kept, as Nodepool does for ever: sizes of flavors become known and may change."""
