@@ -131,6 +131,8 @@ def test_time_of_waiting_is_told(one: Bench, queue: Queue) -> None:
 def test_withdrawn_request_that_the_shell_drops_makes_way_at_once(one: Bench, queue: Queue) -> None:
     wait(queue, "gone")
     wait(queue, "next")
-    assert (first := queue.first("main")) is not None and first.key == "gone"
+    assert (first := queue.first("main")) is not None
+    assert first.key == "gone"
     queue.drop(lambda key: key == "gone")
-    assert (first := queue.first("main")) is not None and first.key == "next"
+    assert (first := queue.first("main")) is not None
+    assert first.key == "next"
