@@ -56,6 +56,7 @@ def configure(layout: Layout) -> None:
             layout.render(f"{file}.j2", etc / region / name / file, region)
             for folder in ("locks", "images", "staging", "tasks", "instances"):
                 (etc / region / name / folder).mkdir(exist_ok=True)
+        (etc / region / "neutron" / "policy.yaml").write_text("{}\n")
         shutil.copy(layout.environment / "etc" / "nova" / "api-paste.ini", etc / region / "nova")
         # The hypervisor's id, as plugin/virt.py reckons it; without it nova-compute would refuse to start twice.
         (etc / region / "nova" / "compute_id").write_text(str(uuid.uuid5(HYPERVISORS, region)))
