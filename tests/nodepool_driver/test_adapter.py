@@ -272,6 +272,16 @@ def test_properties_come_from_the_request(adapter: SuseAdapter, caplog: pytest.L
     assert "dynamic-instance-properties of label leap: bad" in caplog.text
 
 
+@pytest.mark.parametrize(("requestor", "spare"), [("NodePool:min-ready", True), ("zuul", False)])
+def test_launch_for_which_nobody_waits_may_probe_a_datacenter(
+    adapter: SuseAdapter, requestor: str, spare: bool
+) -> None:
+    label = adapter.config.pools["main"].labels["leap"]
+    request = SimpleNamespace(requestor=requestor, getSafeAttributes=dict)
+    made = adapter.getCreateStateMachine("np1", label, None, {"nodepool_node_id": "1"}, request, None, LOG)
+    assert made.machine._demand.spare is spare
+
+
 def test_a_datacenter_may_say_which_address_to_connect_to() -> None:
     server = Server("s1", "np1", ServerState.ACTIVE, ipv4="203.0.113.1", ipv6="2001:db8::1", address="2001:db8::1")
     assert SuseInstance("nbg/s1", server).interface_ip == "2001:db8::1"

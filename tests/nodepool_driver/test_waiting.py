@@ -163,6 +163,24 @@ def test_launch_that_waits_for_room_is_one_of_those_who_wait(nodepool: Installat
     nodepool.give_back([*held, *nodepool.fulfilled(request, 60)])
 
 
+def test_launcher_stops_while_a_launch_waits_for_room(install: Callable[..., Installation], tmp_path: Path) -> None:
+    twin = Twin(tmp_path / "nbg")
+    provider = {
+        "name": "suse",
+        "driver": "suse",
+        "datacenters": [{"name": "nbg", "kind": "fake", "state-dir": str(twin.folder), "max-servers": 1}],
+        "cloud-images": [{"name": "leap"}],
+        "pools": [{"name": "main", "labels": [{"name": "asked", "cloud-image": "leap"}]}],
+    }
+    made = install(provider, {"asked": 0})
+    twin.fault("no-capacity")
+    made.request("asked")
+    wait_for("its launch to wait", lambda: "Launch waits for room" in made.log, 20)
+    assert made.launcher is not None
+    made.launcher.terminate()
+    assert made.launcher.wait(30) is not None
+
+
 def test_ready_node_is_used_though_nothing_new_fits(nodepool: Installation) -> None:
     held = nodepool.fulfilled(nodepool.request(*["asked"] * 4))
     ready = nodepool.fulfilled(nodepool.request("spare", "spare"))

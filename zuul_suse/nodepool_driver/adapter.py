@@ -29,7 +29,7 @@ from zuul_suse.fleet.deletion import DeleteMachine
 from zuul_suse.fleet.launch import CreateMachine
 from zuul_suse.nodepool_driver import options
 from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
-from zuul_suse.nodepool_driver.demand import demand_for, need_of
+from zuul_suse.nodepool_driver.demand import demand_for, is_spare, need_of
 from zuul_suse.nodepool_driver.leftovers import SuseResource, delete_leftover, list_leftovers
 from zuul_suse.nodepool_driver.statsd import metrics_of
 
@@ -172,7 +172,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         machine = CreateMachine(
             self.fleet,
             node_id,
-            demand_for(label, images, hostname, self._properties(label, request) | metadata),
+            demand_for(label, images, hostname, self._properties(label, request) | metadata, is_spare(request)),
             prefer=az,
             avoid=self._forget_launch(node_id),
             boot_timeout=self.config.boot_timeout,

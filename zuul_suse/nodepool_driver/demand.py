@@ -7,14 +7,26 @@ Called by the adapter for a launch and by the request handler for a whole reques
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from zuul_suse.datacenter import Order, Quota
 from zuul_suse.fleet import Demand, Fleet
 from zuul_suse.nodepool_driver.config import SuseLabel
 
+MIN_READY = "NodePool:min-ready"
+
+
+def is_spare(request: Any) -> bool:  # noqa: ANN401 - Nodepool has no types
+    """Whether nobody waits for this request's nodes: Nodepool itself asks for them, to have some ready."""
+    return getattr(request, "requestor", None) == MIN_READY
+
 
 def demand_for(
-    label: SuseLabel, images: Mapping[str, str] | None, name: str = "", metadata: Mapping[str, str] | None = None
+    label: SuseLabel,
+    images: Mapping[str, str] | None,
+    name: str = "",
+    metadata: Mapping[str, str] | None = None,
+    spare: bool = False,
 ) -> Demand:
     """A server of this label. `images` are the ids of its built image by datacenter; None if it has none."""
 
@@ -27,7 +39,7 @@ def demand_for(
         settings = label.settings[label.pool.provider.kinds[datacenter]]
         return Order(name, image, label.need, label.config, metadata or {}, settings)
 
-    return Demand(order, label.weights)
+    return Demand(order, label.weights, spare)
 
 
 def need_of(label: SuseLabel, fleet: Fleet) -> Quota:

@@ -21,9 +21,7 @@ from nodepool.zk import zookeeper
 from zuul_suse.datacenter import Quota
 from zuul_suse.fleet import Demand, Fleet, split_images
 from zuul_suse.fleet.queue import SPARE_RANK
-from zuul_suse.nodepool_driver.demand import demand_for, need_of
-
-MIN_READY = "NodePool:min-ready"
+from zuul_suse.nodepool_driver.demand import demand_for, is_spare, need_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
 
     @property
     def _spare(self) -> bool:
-        return bool(self.request.requestor == MIN_READY)
+        return is_spare(self.request)
 
     @property
     def _rank(self) -> Any:
@@ -68,7 +66,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         return self._declined
 
     def _demands(self, node_types: list[str]) -> list[Demand]:
-        return [demand_for(self.pool.labels[name], self._images(name)) for name in node_types]
+        return [demand_for(self.pool.labels[name], self._images(name), spare=self._spare) for name in node_types]
 
     def _images(self, label: str) -> dict[str, str] | None:
         """Ids of a label's built image by datacenter: an upload may have failed in some."""

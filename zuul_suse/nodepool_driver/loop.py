@@ -33,7 +33,20 @@ def deleter_stirs(deleter: Any) -> bool:
     return deleter.complete or bool(deleter.state_machine.stirs())
 
 
-def turn(provider: Any, machines: list[Any], stirs: Callable[[Any], bool], news: threading.Event) -> None:
+def is_deserted(launcher: Any) -> bool:
+    """Whether it waits for room while its pool has ended. Nodepool would not stop before that ends, which can take
+    hours; left alone the node is found BUILDING by the next launcher, and its request is handled anew."""
+    machine = launcher.state_machine
+    return bool(machine is not None and machine.machine.waits and not launcher.handler.pw.running)
+
+
+def turn(
+    provider: Any,
+    machines: list[Any],
+    stirs: Callable[[Any], bool],
+    news: threading.Event,
+    given_up: Callable[[Any], bool] = lambda machine: False,
+) -> None:
     """The loop. `machines` is Nodepool's list, to which its other threads add."""
     while provider.running:
         news.clear()
@@ -41,7 +54,7 @@ def turn(provider: Any, machines: list[Any], stirs: Callable[[Any], bool], news:
             try:
                 if stirs(machine):
                     machine.runStateMachine()
-                if machine.complete:
+                if machine.complete or given_up(machine):
                     machines.remove(machine)
             except Exception:
                 provider.log.exception("Error running the state machine of node %s:", machine.node.id)

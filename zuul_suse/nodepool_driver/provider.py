@@ -19,7 +19,7 @@ from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.handler import SuseHandler
 from zuul_suse.nodepool_driver.leftovers import Deserted
-from zuul_suse.nodepool_driver.loop import deleter_stirs, launcher_stirs, turn
+from zuul_suse.nodepool_driver.loop import deleter_stirs, is_deserted, launcher_stirs, turn
 from zuul_suse.nodepool_driver.missing_images import MissingImages
 from zuul_suse.nodepool_driver.nodebook import NodeBook
 from zuul_suse.nodepool_driver.spare import Spares
@@ -54,8 +54,11 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
             news.set()
 
     def _runStateMachines(self, create_or_delete: str, state_machines: list[Any]) -> None:
-        stirs = launcher_stirs if create_or_delete == "create" else deleter_stirs
-        turn(self, state_machines, stirs, self._news[create_or_delete])
+        news = self._news[create_or_delete]
+        if create_or_delete == "create":
+            turn(self, state_machines, launcher_stirs, news, is_deserted)
+        else:
+            turn(self, state_machines, deleter_stirs, news)
 
     def startNodeCleanup(self, node: Any) -> Any:
         deleter = super().startNodeCleanup(node)
