@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,8 +178,8 @@ def test_launcher_stops_while_a_launch_waits_for_room(install: Callable[..., Ins
     made.request("asked")
     wait_for("its launch to wait", lambda: "Launch waits for room" in made.log, 20)
     assert made.launcher is not None
-    made.launcher.terminate()
-    assert made.launcher.wait(30) is not None
+    made.launcher.send_signal(signal.SIGINT)  # the orderly way; SIGTERM ends it at once
+    assert made.launcher.wait(30) == 0
 
 
 def test_ready_node_is_used_though_nothing_new_fits(nodepool: Installation) -> None:
