@@ -41,6 +41,8 @@ def entry(option: Option) -> list[str]:
     facts = [type_name(option.type)]
     if option.choices:
         facts = [f"one of {', '.join(f'``{choice}``' for choice in option.choices)}"]
+    if option.least is not None:
+        facts.append(f"at least {option.least}")
     if option.required:
         facts.append("required")
     elif option.default is not None:

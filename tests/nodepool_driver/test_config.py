@@ -63,12 +63,14 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*DATACENTER, "name"), "n/g", f'{P}.datacenters[n/g]: its name must have none of "/", "=" and space'),
     ((*DATACENTER, "max-servers"), "3", f"{P}.datacenters[nbg].max-servers: expected a whole number, not '3'"),
     ((*DATACENTER, "rate"), 0, f"{P}.datacenters[nbg].rate: 0 is not more than 0"),
+    ((*DATACENTER, "creates"), 0, f"{P}.datacenters[nbg].creates: 0 is less than 1"),
     ((*DATACENTER, "rate"), True, f"{P}.datacenters[nbg].rate: expected a number, not True"),
     (
         (*DATACENTER, "max_servers"),
         3,
         f'{P}.datacenters[nbg]: unknown key "max_servers" '
-        "(known: boot-delay, fault, image-type, kind, max-cores, max-ram, max-servers, name, rate, state-dir, weight)",
+        "(known: boot-delay, creates, fault, image-type, kind, max-cores, max-ram, max-servers, name, rate, state-dir, "
+        "weight)",
     ),
     ((*DATACENTER, "url"), "/x", f'{P}.datacenters[nbg]: unknown key "url" (known: '),
     (("datacenters", 0, "profiles"), "one", f"{P}.datacenters[local].profiles: expected texts only, not 'one'"),

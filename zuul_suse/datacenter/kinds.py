@@ -32,6 +32,7 @@ class Option:
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
+    least: int | None = None  # the smallest value
 
 
 class Kind(Protocol):

@@ -163,7 +163,7 @@ class CreateMachine:
         self._log.info("Creating %s in datacenter %s", order.name, member.name)
         self._attempt = attempt
         self.state = CREATING
-        attempt.call = member.call(create)
+        attempt.call = member.create(create)
 
     def _goes_better_elsewhere(self, attempt: Attempt) -> bool:
         """Whether the datacenter keeps us waiting while another has room. An overloaded one is better than none."""

@@ -42,11 +42,12 @@ def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
     for given in config.provider["datacenters"]:
         settings = {key: value for key, value in given.items() if key not in own}
         datacenter = load_kind(given["kind"]).open_datacenter(given["name"], settings)
-        rate, weight = (given.get(key, defaults[key]) for key in ("rate", "weight"))
+        rate, creates, weight = (given.get(key, defaults[key]) for key in ("rate", "creates", "weight"))
         members.append(
             Member(
                 datacenter,
                 rate=rate,
+                creates=creates,
                 weight=weight,
                 log=log,
                 metrics=metrics_of(config.name, given["name"]),

@@ -50,6 +50,9 @@ DATACENTER = (
     Option("name", str, "the datacenter's name in logs, and the zone of its nodes", required=True),
     Option("kind", str, "what it is", required=True, choices=tuple(sorted(KINDS))),
     Option("rate", float, "requests per second to its API; no more are made, whatever asks for them", default=10.0),
+    Option(
+        "creates", int, "create calls to its API under way at a time; others wait here, not there", default=4, least=1
+    ),
     Option("weight", float, "pull of this datacenter: twice as much takes it for twice as empty", default=1.0),
     Option(
         "image-type",

@@ -64,7 +64,8 @@ def _checked(option: Option) -> Any:
         return v.All(str, v.In(option.choices))
     if isinstance(option.type, dict):
         return {key: _checked_type(value) for key, value in option.type.items()}
-    return _checked_type(option.type)
+    checked = _checked_type(option.type)
+    return checked if option.least is None else v.All(checked, v.Range(min=option.least))
 
 
 def _checked_type(kind: Any) -> Any:
@@ -102,7 +103,8 @@ def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
         if option.choices:
             text = f'"{value}" is not one of {", ".join(option.choices)}'
         elif isinstance(fault, v.RangeInvalid):
-            text = f"{_at(value, fault.path)!r} is not more than 0"
+            bound = "not more than 0" if option.least is None else f"less than {option.least}"
+            text = f"{_at(value, fault.path)!r} is {bound}"
         elif isinstance(option.type, dict) and float in option.type.values():
             text = f"expected a map of names to numbers, not {value!r}"
         elif isinstance(option.type, type):
