@@ -27,17 +27,15 @@ import yaml
 
 from tests.cloud import cloud as clouds
 from tests.nodepool_driver.conftest import Coordination, private_zookeeper
+from tests.proxy.proxy import Proxy
 
 from . import report
 from .launchers import BUILT_IN, OURS, Cloudware, Launcher, built_in, ours
 from .report import DEAD, FAR, NEAR, THREE
 from .trial import Trial, tell
-from .way import Door, Way
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCENARIOS = (NEAR, FAR, THREE, DEAD)
-# What of a cloud a launcher speaks to, and under which key of clouds.yaml it finds it.
-APIS = {"nova": "compute", "neutron": "network", "glance": "image", "volumes": "block_storage", "keystone": None}
 
 
 @contextlib.contextmanager
@@ -56,28 +54,11 @@ def some_cloud(regions: int, own: bool) -> Iterator[clouds.Cloud]:
             made.stop()
 
 
-def doors(cloud: clouds.Cloud, regions: Sequence[str]) -> list[Door]:
-    shared = ("volumes", "keystone")
-    return [
-        Door(region, api, cloud.layout.url(api if api in shared else f"{region}-{api}"))
-        for region in regions
-        for api in APIS
-    ]
-
-
-def write_clouds(cloud: clouds.Cloud, way: Way, file: Path) -> None:
-    """The cloud's clouds.yaml with every API behind its door."""
-    known = yaml.safe_load(cloud.clouds_yaml.read_text())["clouds"]
-    made: dict[str, Any] = {}
-    for door in way.doors:
-        entry = made.setdefault(door.region, {**known[door.region], "auth": dict(known[door.region]["auth"])})
-        entry["private"] = True  # the SDK then takes a server's only address, a loopback one, for the one to connect to
-        service = APIS[door.api]
-        if service is None:
-            entry["auth"]["auth_url"] = door.url
-        else:
-            entry[f"{service}_endpoint_override"] = door.url
-    file.write_text(yaml.safe_dump({"clouds": made}))
+def write_clouds(proxy: Proxy, regions: Sequence[str], file: Path) -> None:
+    """The clouds.yaml of the proxy, for a launcher."""
+    known = yaml.safe_load(proxy.clouds_yaml.read_text())["clouds"]
+    # Private: the SDK then takes a server's only address, a loopback one, for the one to connect to.
+    file.write_text(yaml.safe_dump({"clouds": {region: {**known[region], "private": True} for region in regions}}))
 
 
 def listing(cloud: clouds.Cloud, regions: Sequence[str]) -> Callable[[], list[Any]]:
@@ -115,18 +96,21 @@ class Bench:
         folder = self._folder / f"{scenario}-{driver}"
         folder.mkdir()
         providers = (built_in if driver == BUILT_IN else ours)(regions, self._ware)
-        with Way(doors(self._cloud, regions)).open() as way:
-            write_clouds(self._cloud, way, folder / "clouds.yaml")
-            if scenario == FAR:
-                way.place(regions[0], distance=self._options.latency / 1000)
+        with contextlib.ExitStack() as stack:
+            proxy = stack.enter_context(Proxy(self._cloud, folder))
+            write_clouds(proxy, regions, folder / "launcher-clouds.yaml")
+            if scenario == FAR:  # a round trip for the connection, and one for the request
+                proxy.ways[regions[0]].latency = 2 * self._options.latency / 1000
 
             def die() -> None:
                 if scenario == DEAD:
-                    way.place(regions[1], dead=True)
+                    stack.enter_context(proxy.ways[regions[1]].silent())
 
-            launcher = Launcher(folder, self._zookeeper, folder / "clouds.yaml")
+            launcher = Launcher(folder, self._zookeeper, folder / "launcher-clouds.yaml")
             with launcher.run(providers):
-                trial = Trial(scenario, driver, self._options.count, way, servers, launcher, self._options.patience)
+                trial = Trial(
+                    scenario, driver, self._options.count, proxy.counts, servers, launcher, self._options.patience
+                )
                 figures = trial.run(die)
         clean(servers, self._cloud, regions)
         return figures

@@ -2,7 +2,7 @@
 
 """The two drivers' nodepool.yaml for the same regions, and a real, unmodified nodepool-launcher on it.
 
-A launcher has a chroot of its own in ZooKeeper and sees the clouds through the benchmark's doors only. Its process is
+A launcher has a chroot of its own in ZooKeeper and sees the clouds through the proxy only. Its process is
 ended with its group when the `with` ends, also after a failure.
 """
 

@@ -3,8 +3,8 @@
 """One trial: N requests of one node each, until all are READY; then all released, until all are gone.
 
 What is measured where: READY is the node's own `state_time` in ZooKeeper, ACTIVE is nova's `launched_at`, calls are
-counted by the doors (`way`), processor time is the launcher's own without what it takes when idle. What the benchmark
-itself asks the cloud goes past the doors.
+counted by the proxy between, processor time is the launcher's own without what it takes when idle. What the benchmark
+itself asks the cloud goes past it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from typing import Any
 from nodepool.zk import zookeeper as zk
 
 from .launchers import LABEL, Launcher
-from .way import Way
 
 IDLE = 15.0  # seconds in which the idle launcher is measured
 BUSY = 0.1  # of a core: a launcher that starts takes more, an idle one less
-Servers = Callable[[], list[Any]]  # of all regions, past the doors
+Servers = Callable[[], list[Any]]  # of all regions, past the proxy
 
 
 def tell(text: str) -> None:
@@ -46,7 +45,7 @@ class Trial:
     name: str
     driver: str
     count: int
-    way: Way
+    calls: Callable[[], Counter[str]]  # so far, by template
     servers: Servers
     launcher: Launcher
     patience: float
@@ -179,7 +178,7 @@ class Phase:
         self._name = name
 
     def __enter__(self) -> None:
-        self._calls = self._trial.way.calls()
+        self._calls = self._trial.calls()
         self._cpu = self._trial.launcher.cpu()
         self._began = time.monotonic()
 
@@ -187,7 +186,7 @@ class Phase:
         if kind is not None:
             return
         took = time.monotonic() - self._began
-        made = self._trial.way.calls() - self._calls
+        made = self._trial.calls() - self._calls
         used = self._trial.launcher.cpu() - self._cpu - took * self._trial.idle_rate
         nodes = max(1, self._trial.figures["ready"])
         self._trial.figures[self._name] = {
@@ -206,7 +205,8 @@ class Phase:
 def _launched(server: Any) -> float | None:
     if not server.launched_at:
         return None
-    return datetime.fromisoformat(server.launched_at).replace(tzinfo=UTC).timestamp()
+    # Nova keeps whole seconds, rounded down: on average it was half a second later.
+    return datetime.fromisoformat(server.launched_at).replace(tzinfo=UTC).timestamp() + 0.5
 
 
 def _round(value: float | None) -> float | None:

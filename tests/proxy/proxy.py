@@ -31,7 +31,7 @@ from zuul_suse.sandbox.state import free_port
 from ..cloud.cloud import Cloud
 from .way import Call, Fault, answer, count
 
-SERVICES = ("keystone", "nova", "neutron", "glance")
+SERVICES = ("keystone", "nova", "neutron", "glance", "volumes")
 HEAD = 65536
 
 
@@ -250,8 +250,9 @@ class Proxy:
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         ports = cloud.layout.ports
         self.cloud = cloud
+        # Keystone and the volumes' stub are the same for all regions.
         self.ways = {
-            region: Way(region, {name: ports[name if name == "keystone" else f"{region}-{name}"] for name in SERVICES})
+            region: Way(region, {name: ports.get(f"{region}-{name}") or ports[name] for name in SERVICES})
             for region in cloud.regions
         }
         self.clouds_yaml = folder / "clouds.yaml"
@@ -268,6 +269,10 @@ class Proxy:
         for way in self.ways.values():
             way.close()
         self._server.end()
+
+    def counts(self) -> Counter[str]:
+        """Calls to all regions by template, since each way's last `reset`."""
+        return sum((way.counts() for way in self.ways.values()), Counter())
 
     def write_clouds(self) -> None:
         """The cloud's own clouds.yaml with other addresses; administrators go straight."""
