@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Quota, Server, total
@@ -23,6 +23,7 @@ from zuul_suse.fleet.placement import Candidate, Demand, weight
 from zuul_suse.fleet.poller import Poller, Snapshot
 from zuul_suse.fleet.reaper import LAUNCH_TAG, Reaper
 from zuul_suse.fleet.threads import MACHINE, Threads
+from zuul_suse.fleet.throttle import Throttle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class Member:
         datacenter: Datacenter,
         *,
         rate: float = 10.0,
-        creates: int = 4,
+        creates: int = 8,
         workers: int = 8,
         weight: float = 1.0,
         breaker: Breaker | None = None,
@@ -75,10 +76,9 @@ class Member:
             clock=clock,
             threads=threads,
         )
-        # A datacenter that hangs uses up its own threads only. Those that create are apart: a cloud that is given a
-        # burst of creates at once answers nothing else, lists least of all. The prefix: see Poller.
+        # A datacenter that hangs uses up its own threads only. The prefix: see Poller.
         self._pool = threads.pool(workers, f"openstack-api-{self.name}")
-        self._creators = threads.pool(creates, f"openstack-api-create-{self.name}")
+        self._creates = Throttle(threads.pool(creates, f"openstack-api-create-{self.name}"), creates, clock)
         self.reading: set[str] = set()  # servers whose console is wanted before they go
         self._rests_until, self._rests = 0.0, ""
         self._fulls = 0  # times in a row that it said it was full
@@ -88,13 +88,13 @@ class Member:
 
     def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Do something in a worker thread."""
-        return self._submit(self._pool, lambda: work(*args, **kwargs))
+        return self._heeding(self._pool.submit, lambda: work(*args, **kwargs))
 
     def create(self, work: Callable[[], T]) -> Future[T]:
-        """Create a server, when fewer than `creates` others are being created."""
-        return self._submit(self._creators, work)
+        """Do what creates a server in a worker thread, when the datacenter takes one more."""
+        return self._heeding(self._creates.submit, work)
 
-    def _submit(self, pool: Executor, work: Callable[[], T]) -> Future[T]:
+    def _heeding(self, submit: Callable[[Callable[[], T]], Future[T]], work: Callable[[], T]) -> Future[T]:
         def heeding() -> T:
             try:
                 return work()
@@ -102,7 +102,7 @@ class Member:
                 self.heed(error)
                 raise
 
-        future = pool.submit(heeding)
+        future = submit(heeding)
         future.add_done_callback(lambda _: self.on_news())
         return future
 
@@ -260,6 +260,6 @@ class Member:
     def close(self) -> None:
         """Stop threads; doesn't wait for calls that are under way."""
         self.poller.stop()
-        for pool in (self._pool, self._creators):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._creates.close()
         self.datacenter.close()

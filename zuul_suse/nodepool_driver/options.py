@@ -51,7 +51,11 @@ DATACENTER = (
     Option("kind", str, "what it is", required=True, choices=tuple(sorted(KINDS))),
     Option("rate", float, "requests per second to its API; no more are made, whatever asks for them", default=10.0),
     Option(
-        "creates", int, "create calls to its API under way at a time; others wait here, not there", default=4, least=1
+        "creates",
+        int,
+        "create calls to it at a time, at the most; there are fewer where more of them take longer",
+        default=8,
+        least=1,
     ),
     Option("weight", float, "pull of this datacenter: twice as much takes it for twice as empty", default=1.0),
     Option(
