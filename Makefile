@@ -35,7 +35,7 @@ docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 unit: install-test  ## tests that need no sandbox and no cloud; the driver meets a real Nodepool and a real LXD
-	$(SUDO) $(BIN)/pytest -m "not e2e and not cloud"
+	$(SUDO) $(BIN)/pytest -m "not e2e and not cloud" -n 4 --dist loadfile
 
 cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor against a real OpenStack of two regions
 	$(SUDO) $(BIN)/pytest -m "cloud and not chaos"

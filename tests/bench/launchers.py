@@ -45,7 +45,7 @@ def built_in(regions: Sequence[str], ware: Cloudware) -> list[dict[str, Any]]:
             "driver": "openstack",
             "cloud": region,
             "rate": 0.001,
-            "boot-timeout": 120,
+            "boot-timeout": 300,
             "launch-timeout": 600,
             "port-cleanup-interval": 0,
             "cloud-images": [{"name": "image", "image-name": ware.image, "username": "root"}],
@@ -77,7 +77,7 @@ def ours(regions: Sequence[str], ware: Cloudware) -> list[dict[str, Any]]:
         {
             "name": "bench",
             "driver": "suse",
-            "boot-timeout": 120,
+            "boot-timeout": 300,
             "launch-timeout": 600,
             "host-key-checking": False,
             "datacenters": [{"name": region, "kind": "openstack", "cloud": region} for region in regions],

@@ -17,12 +17,13 @@ class Pace:
     """See the module. `on_news` is called when the next list may be due sooner than it was."""
 
     QUICK = 1.0  # gap between lists while few are awaited
-    STEADY = 2.4  # and at most, while many are
+    STEADY = 3.5  # and at most, while many are
     SLOW = 30.0  # while none is
     WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
     FEW = 3
-    SHARE = 0.26  # of a list for each server that comes
+    SHARE = 0.18  # of a list for each server that comes
     GUESS = 2.0  # of a boot, while none was seen
+    DOUBT = 0.5  # gap, as a part of the time that the very first boot takes already
     EARLY = 0.8  # part of the shortest boot of late in which no server can be up
     REMEMBERED = 20  # boots
     WANTED = 15.0  # seconds for which a wish for room holds
@@ -84,9 +85,12 @@ class Pace:
             self._drop(last - self.DROPPED)
             times = [last + (self.WARY if self._clock() < self._wanted_until else self.SLOW)]
             if self._coming:
-                earliest = min(self._coming.values()) + self.EARLY * min(self._boots, default=self.GUESS)
+                first = min(self._coming.values())
+                gap = self._gap(len(self._coming))
+                if not self._boots:
+                    gap = max(gap, self.DOUBT * (last - first))
                 times.append(last + self.WARY)
-                times.append(max(last + self._gap(len(self._coming)), earliest))
+                times.append(max(last + gap, first + self.EARLY * min(self._boots, default=self.GUESS)))
             if self._going or busy:
                 times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
             return max(min(times), last + 2 * took)
