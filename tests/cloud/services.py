@@ -110,7 +110,8 @@ def _application(layout: Layout, name: str, region: str = "") -> Service:
     command = (
         layout.program("uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--module", f"{module}:application",
         "--virtualenv", str(layout.environment), "--need-app", "--die-on-term", "--enable-threads",
-        "--processes", str(processes), "--threads", str(threads), "--listen", "100", "--buffer-size", "65535", "--no-orphans",
+        "--processes", str(processes), "--threads", str(threads), "--listen", "100",
+        "--buffer-size", "65535", "--no-orphans",
         # Without it clients reuse a connection that uWSGI is about to close, and see it reset.
         "--add-header", "Connection: close",
         "--log-format", "%(method) %(uri) %(status) %(msecs)ms",
