@@ -49,6 +49,7 @@ def describe(found: cloud.Cloud) -> str:
         f"networks     {found.network} (loopback addresses), {found.public_network} (floating IPs, loopback too)\n"
         f"key          {found.key}; private half {found.ssh_key}\n"
         f"ssh          ssh -p {found.ssh_port} -i {found.ssh_key} {found.ssh_user}@ADDRESS\n"
+        f"sandbox      zuul-suse sandbox up --nodepool-part {found.nodepool_part}  (label {found.label})\n"
         f"logs         {found.folder / 'logs'}"
     )
 

@@ -37,7 +37,7 @@ class Cloud:
     """A running cloud. `regions` are the cloud names in `clouds_yaml`; with `-builtin` they have block storage too."""
 
     image, network, public_network, key = seed.IMAGE, seed.NETWORK, seed.PUBLIC, seed.KEY
-    flavors = seed.FLAVORS
+    flavors, label = seed.FLAVORS, seed.LABEL
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -54,6 +54,11 @@ class Cloud:
     @property
     def clouds_yaml(self) -> Path:
         return self.folder / "clouds.yaml"
+
+    @property
+    def nodepool_part(self) -> Path:
+        """A file for `zuul-suse sandbox up --nodepool-part`; its label is `label`."""
+        return self.folder / "nodepool-part.yaml"
 
     @property
     def ssh_port(self) -> int:
@@ -132,6 +137,7 @@ class Cloud:
         layout, database = self.layout, Database(self.layout)
         services.configure(layout)
         seed.write_clouds(layout)
+        seed.write_nodepool_part(layout)
         database.initialise()
         self._supervision.configure(self._services())
         self._supervision.up()

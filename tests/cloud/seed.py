@@ -6,6 +6,7 @@ Called by `cloud.py` while it starts, through the same APIs that everyone uses. 
 
 from __future__ import annotations
 
+import getpass
 import subprocess
 from typing import Any
 
@@ -23,6 +24,7 @@ FLAVORS = {  # name: cores, MiB, GiB
 }
 IMAGE, NETWORK, PUBLIC, KEY = "stand-in", "ci-net", "public", "ci-key"
 PROJECT = USER = "ci"
+LABEL = "standin-loopback"  # of its nodes in the sandbox
 TYPES = {"placement": "placement", "glance": "image", "neutron": "network", "nova": "compute"}
 
 
@@ -51,6 +53,30 @@ def write_clouds(layout: Layout) -> None:
         clouds[f"{region}-builtin"] = {**clouds[region], "block_storage_endpoint_override": layout.url("volumes")}
         clouds[f"admin-{region}"] = {**both, "auth": admin}
     layout.path("clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
+
+
+def write_nodepool_part(layout: Layout) -> None:
+    """The cloud as a provider of the sandbox, for its `up --nodepool-part`.
+
+    Nodes come and go like any others. But they are this machine itself, so no job is to log in: the sandbox's key is
+    none of the cloud's.
+    """
+    clouds = str(layout.path("clouds.yaml"))
+    datacenters = [
+        {"name": region, "kind": "openstack", "cloud": region, "clouds-file": clouds, "networks": [NETWORK]}
+        for region in layout.regions
+    ]
+    access = {"username": getpass.getuser(), "connection-port": layout.ports["ssh"]}
+    label = {"name": LABEL, "cloud-image": LABEL, "openstack": {"flavor-name": "small"}}
+    provider = {
+        "name": "cloud",
+        "driver": "suse",
+        "datacenters": datacenters,
+        "cloud-images": [{"name": LABEL, "image": IMAGE, **access}],
+        "pools": [{"name": "main", "max-servers": 10, "labels": [label]}],
+    }
+    part = {"labels": [{"name": LABEL, "min-ready": 1}], "providers": [provider]}
+    layout.path("nodepool-part.yaml").write_text(yaml.safe_dump(part, sort_keys=False))
 
 
 def connect(layout: Layout, cloud: str) -> openstack.connection.Connection:

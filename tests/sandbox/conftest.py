@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from zuul_suse.sandbox.state import cache_folder
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,3 +68,17 @@ def short_folder() -> Iterator[Path]:
         for state_dir in folder.glob("*/sandbox.json"):
             CommandLine(state_dir.parent)("down", "--purge")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def without_gerrit(folder: Path) -> CommandLine:
+    """Maven is broken and nothing of Gerrit is in the cache; Ansible is, to save a minute."""
+    mvn = folder / "bin" / "mvn"
+    mvn.parent.mkdir(parents=True, exist_ok=True)
+    mvn.write_text("#!/bin/sh\necho '[ERROR] Could not transfer artifact: network closed -> [Help 1]'\nexit 1\n")
+    mvn.chmod(0o755)
+    cache = folder / "cache" / "zuul-suse"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (cache / "ansible").exists():
+        (cache / "ansible").symlink_to(cache_folder() / "ansible")
+    environment = {"PATH": f"{mvn.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(cache.parent), "CI": ""}
+    return CommandLine(folder / "g", environment)

@@ -5,17 +5,15 @@ This sandbox's other difference: Zuul's builds are kept in PostgreSQL.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from zuul_suse.sandbox.state import cache_folder
 from zuul_suse.sandbox.supervision import marked_processes
 
-from .conftest import CommandLine
+from .conftest import CommandLine, without_gerrit
 from .postgresql import PostgreSQL, postgresql
 
 pytestmark = pytest.mark.e2e
@@ -23,17 +21,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def command(short_folder: Path) -> CommandLine:
-    """Maven is broken and nothing of Gerrit is in the cache; Ansible is, to save a minute."""
-    mvn = short_folder / "bin" / "mvn"
-    mvn.parent.mkdir(parents=True, exist_ok=True)
-    mvn.write_text("#!/bin/sh\necho '[ERROR] Could not transfer artifact: network closed -> [Help 1]'\nexit 1\n")
-    mvn.chmod(0o755)
-    cache = short_folder / "cache" / "zuul-suse"
-    cache.mkdir(parents=True, exist_ok=True)
-    if not (cache / "ansible").exists():
-        (cache / "ansible").symlink_to(cache_folder() / "ansible")
-    environment = {"PATH": f"{mvn.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(cache.parent), "CI": ""}
-    return CommandLine(short_folder / "g", environment)
+    return without_gerrit(short_folder)
 
 
 @pytest.fixture(scope="module")
