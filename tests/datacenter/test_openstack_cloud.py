@@ -139,7 +139,7 @@ def test_nova_takes_everything_that_can_be_configured(
 ) -> None:
     """Its schema refuses what is misspelt. Without a network of ours it finds the project's only one."""
     public = home.cloud.ssh_key.with_suffix(".pub").read_text().strip()
-    home.member.compute.create_keypair(name="mine", public_key=public)
+    key = home.member.compute.create_keypair(name="mine", public_key=public)
     group = home.member.compute.create_server_group(name="apart", policies=["soft-anti-affinity"])
     datacenter = opened(networks=None, security_groups=["default"], azs=["nova"])
     settings = {
@@ -158,6 +158,7 @@ def test_nova_takes_everything_that_can_be_configured(
     made = home.member.compute.get_server(server_id)
     assert (made.key_name, made.has_config_drive, made.availability_zone) == ("mine", "True", "nova")
     assert home.member.compute.get_server_group(group.id).member_ids == [server_id]
+    home.member.compute.delete_keypair(key)  # it is the user's, not the server's
 
 
 def test_an_image_from_upload_to_end(home: Project, opened: Callable[..., OpenStackDatacenter], tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_its_node_becomes_ready_beside_the_sandboxs_own(cloud: Cloud, short_fold
             assert time.monotonic() < end, nodepool.nodes(state)
             time.sleep(1)
         node = next(node for node in ready if node["provider"] == "cloud")
-        assert cloud.label in node["type"]
+        assert cloud.label in node["label"]
         region, _, server = node["server_id"].partition("/")
         assert cloud.connect(region).compute.get_server(server).status == "ACTIVE"
     finally:

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from zuul_suse.fleet import split_server
 from zuul_suse.sandbox import SandboxError, datacenter, nodepool_part
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.service import Service, answers
@@ -145,19 +146,17 @@ def failed_builds(builder_log: Path, image: str | None) -> int:
 
 
 def forget_lost_nodes(state: State) -> list[str]:
-    """Delete, through Nodepool, ready nodes whose server is no longer in the datacenter; returns their ids."""
+    """Delete, through Nodepool, ready nodes whose server is no longer in the datacenter; returns their ids.
+
+    Nodes of other providers (`up --nodepool-part`) are in datacenters that are not ours to look into.
+    """
     servers = set(datacenter.instances(state))
-    lost = [node["id"] for node in nodes(state) if node["state"] == "ready" and not _server_of(node) & servers]
+    ready = [node for node in nodes(state) if node["state"] == "ready" and node["provider"] == PROVIDER]
+    lost = [node["id"] for node in ready if split_server(node["server_id"] or "")[1] not in servers]
     for node in lost:
         command = [_command("nodepool"), "-c", str(config(state)), "delete", node]
         subprocess.run(command, capture_output=True, text=True, check=False)
     return lost
-
-
-def _server_of(node: dict[str, Any]) -> set[str]:
-    """Any spelling under which Nodepool keeps a server's id."""
-    words = str(node.get("server_id") or node.get("external_id") or "")
-    return {word.strip(" '\"{}") for word in words.replace(":", ",").split(",")}
 
 
 def debian_mirrors() -> dict[str, str]:
