@@ -36,9 +36,6 @@ APPLICATIONS = {
     "neutron": ("neutron.wsgi.api", "OS_NEUTRON_CONFIG_FILES", "neutron.conf"),
     "nova": ("nova.wsgi.osapi_compute", "OS_NOVA_CONFIG_DIR", ""),
 }
-# Processes and threads of each: a Python process computes on one core at a time, and the more of its threads wait for
-# their turn, the longer each of neutron's many small queries takes.
-WORKERS = {"neutron": (3, 3), "nova": (2, 4)}
 FILES = {"placement": "placement.conf", "glance": "glance-api.conf", "neutron": "neutron.conf", "nova": "nova.conf"}
 HYPERVISORS = uuid.UUID("6f1d3c1e-7a3b-4b39-9a52-0a4f3d1c5b6e")
 # Erlang's schedulers spin while they wait, which costs more than all else when the cloud is idle.
@@ -106,12 +103,10 @@ def _application(layout: Layout, name: str, region: str = "") -> Service:
     module, variable, file = APPLICATIONS[name]
     full = f"{region}-{name}" if region else name
     port = layout.ports[full]
-    processes, threads = WORKERS.get(name, (1, 8))
     command = (
         layout.program("uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--module", f"{module}:application",
         "--virtualenv", str(layout.environment), "--need-app", "--die-on-term", "--enable-threads",
-        "--processes", str(processes), "--threads", str(threads), "--listen", "100",
-        "--buffer-size", "65535", "--no-orphans",
+        "--processes", "1", "--threads", "8", "--listen", "100", "--buffer-size", "65535", "--no-orphans",
         # Without it clients reuse a connection that uWSGI is about to close, and see it reset.
         "--add-header", "Connection: close",
         "--log-format", "%(method) %(uri) %(status) %(msecs)ms",
