@@ -52,7 +52,7 @@ def check_release(folder: Path, tree: Path, release: Release) -> list[str]:
     print(f"zypper would be asked for {len(wanted)} names: {' '.join(sorted(wanted))}")
     print(f"of these unconfirmed in openSUSE: {' '.join(unsure) or 'none'}")
     wrong += [f"{release.name}: {name}: in no list of openSUSE's packages" for name in record.unknown(wanted)]
-    wrong += upstream.check_packages(asked, upstream.opensuse(asked))
+    wrong += upstream.check_packages(asked)
     return wrong + upstream.check_trials()
 
 
@@ -60,12 +60,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make devstack-check", description=__doc__)
     parser.add_argument("tree", type=Path, help="an unmodified tree of openstack/devstack")
     parser.add_argument("--record", action="store_true", help="write branches.yaml anew from this tree")
+    parser.add_argument("--commit", help="the tree's commit, where the tree is no git clone")
     choice = parser.parse_args()
     tree = choice.tree.resolve()
     if not (tree / "functions-common").is_file():
         print(f"{tree}: not a devstack tree: it has no functions-common", file=sys.stderr)
         return 2
-    commit = commit_of(tree)
+    commit = choice.commit or commit_of(tree)
     if choice.record:
         inventory.record(tree, commit)
     print(f"devstack {commit}: {len(overlay.functions())} functions, {len(overlay.package_map())} mapped names")

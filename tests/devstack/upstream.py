@@ -22,7 +22,7 @@ SERVICES = (
     "ovn-controller,ovn-northd,ovs-vswitchd,ovsdb-server,q-ovn-agent,c-api,c-bak,c-sch,c-vol,s-account,s-container,"
     "s-object,s-proxy,horizon,dstat,tempest,tls-proxy"
 )
-SETTINGS = {"ENABLED_SERVICES": SERVICES, "VIRT_DRIVER": "libvirt", "Q_AGENT": "ovn", "HOST_IP": "127.0.0.1",
+SETTINGS = {"VIRT_DRIVER": "libvirt", "Q_AGENT": "ovn", "HOST_IP": "127.0.0.1",
             "SERVICE_HOST": "127.0.0.1", "DATABASE_TYPE": "mysql"}  # fmt: skip
 IDENTITY = {"os_VENDOR": "openSUSE", "os_PACKAGE": "rpm", "GLOBAL_VENV": "True", "FORCE": "yes"}
 WHERE = {
@@ -50,6 +50,8 @@ TRIALS: dict[str, tuple[str, ...]] = {
     "install_libvirt": (),
     "configure_libvirt": ("tee /etc/polkit-1/rules.d/50-libvirt-nobody.rules",),
 }
+# An agent's configuration would be written to /etc.
+TRIAL_SERVICES = {"configure_ovn": "q-svc"}
 
 
 class Upstream:
@@ -75,7 +77,8 @@ class Upstream:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Call a function in devstack's shell."""
-        return self.machine.run("bash", self.probe, self.tree, *words, **SETTINGS)
+        services = TRIAL_SERVICES.get(words[0], SERVICES)
+        return self.machine.run("bash", self.probe, self.tree, *words, **SETTINGS | {"ENABLED_SERVICES": services})
 
     def answer(self, *words: str) -> str:
         done = self.call(*words)
@@ -115,9 +118,10 @@ class Upstream:
         """Return openSUSE's names of all that a run with every service would ask for."""
         return set(self.answer("ask_wanted").split())
 
-    def check_packages(self, upstream_names: set[str], names: set[str]) -> list[str]:
-        """Install all there is, ask for it, remove it: by upstream's functions, with the real zypper and rpm."""
-        self.machine.add_repository(make_repository(self.machine.folder / "repository", names))
+    def check_packages(self, upstream_names: set[str]) -> list[str]:
+        """Install all of them, ask for them, remove them: by upstream's functions, with the real zypper and rpm."""
+        names = self.opensuse(upstream_names)
+        self.machine.add_repository(make_repository(self.machine.folder / "repository", names | self.wanted()))
         wrong = []
         there = sorted(name for name in upstream_names if overlay.package_map().get(name, [name]))
         for function in ("install_package", "is_package_installed"):
