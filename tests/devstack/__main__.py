@@ -50,6 +50,8 @@ def check_release(folder: Path, tree: Path, release: Release) -> list[str]:
     unsure = sorted(wanted & record.unconfirmed.keys())
     print(f"\n{release.name}: {release.distro}, Python {release.python}; {len(lists)} package lists")
     print(f"zypper would be asked for {len(wanted)} names: {' '.join(sorted(wanted))}")
+    for source in record.sources:
+        print(f"  known from {source}: {sum(record.known.get(name) == source for name in wanted)}")
     print(f"of these unconfirmed in openSUSE: {' '.join(unsure) or 'none'}")
     wrong += [f"{release.name}: {name}: in no list of openSUSE's packages" for name in record.unknown(wanted)]
     wrong += upstream.check_packages(asked)

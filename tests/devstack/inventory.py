@@ -81,7 +81,7 @@ def record(tree: Path, commit: str) -> None:
         "# SPDX-License-Identifier: Apache-2.0\n---\n# What upstream's devstack asks of a distribution, per function: "
         "names only.\n# Written by `python -m tests.devstack --record DIR`, compared by `make devstack-check`.\n"
     )
-    text = yaml.safe_dump({"devstack": commit, "branches": branches(tree)}, width=118)
+    text = yaml.safe_dump({"devstack": commit, "branches": branches(tree)}, width=100)
     RECORD.write_text(head + text, encoding="utf-8")
 
 

@@ -14,10 +14,10 @@ RECORD = Path(__file__).parent / "packages.yaml"
 
 @dataclass(frozen=True)
 class Names:
-    """What is known of names: by where it is from, and those that nothing was found for, with the reason."""
+    """What is known of names: each with its source, and those that nothing was found for, with the reason."""
 
     sources: dict[str, dict[str, Any]]
-    known: dict[str, dict[str, str]]
+    known: dict[str, str]
     unconfirmed: dict[str, str]
 
     def unknown(self, names: set[str]) -> list[str]:
@@ -27,4 +27,5 @@ class Names:
 
 def recorded() -> Names:
     read = yaml.safe_load(RECORD.read_text(encoding="utf-8"))
-    return Names(read["sources"], read["known"], read["unconfirmed"] or {})
+    known = {name: source for source, names in read["known"].items() for name in names}
+    return Names(read["sources"], known, read["unconfirmed"] or {})

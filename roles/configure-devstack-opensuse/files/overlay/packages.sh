@@ -9,7 +9,7 @@
 # ``-``: nothing to install. ``{py}``: python313, as devstack's python is.
 declare -A -g OPENSUSE_PACKAGES=(
     # files/rpms
-    [dbus]=dbus-1
+    [dbus]=-  # systemd brings it, under a name that changed with Leap 16
     [ebtables]=-  # nftables' ebtables come with iptables
     [gettext]=gettext-tools
     [httpd]=apache2
@@ -22,6 +22,8 @@ declare -A -g OPENSUSE_PACKAGES=(
     [libjpeg-turbo-devel]=libjpeg8-devel
     [mod_ssl]=-  # a part of apache2
     [mod_wsgi]=apache2-mod_wsgi
+    [openldap-clients]=openldap2-client
+    [openldap-servers]=openldap2
     [openssl-devel]=libopenssl-devel
     [pcre-devel]=pcre2-devel
     [pkgconfig]=pkg-config
@@ -42,6 +44,7 @@ declare -A -g OPENSUSE_PACKAGES=(
     [mariadb]=mariadb-client
     [mariadb-devel]=libmariadb-devel
     [mariadb-server]=mariadb
+    [python3-configshell]=python3-configshell-fb
     [python3-libvirt]=-  # pip builds it for devstack's python
     [qemu-kvm]="qemu-x86 qemu-accel-tcg-x86"
     [rabbitmq-server]="rabbitmq-server rabbitmq-server-plugins"
