@@ -20,7 +20,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "seeds" / "config-project"
 HARMLESS = [
+    "collect-opensuse-logs",
+    "configure-devstack-opensuse",
     "ensure-workspace",
+    "ensure-zypper-repos",
     "fetch-node-output",
     "upload-build-logs",
     "write-devstack-summary",
