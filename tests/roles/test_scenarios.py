@@ -22,6 +22,7 @@ SEED = ROOT / "seeds" / "config-project"
 HARMLESS = [
     "collect-opensuse-logs",
     "configure-devstack-opensuse",
+    "ensure-boot-script",
     "ensure-workspace",
     "ensure-zypper-repos",
     "fetch-node-output",

@@ -65,6 +65,13 @@ def job(root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def family(root: Path) -> dict[str, dict[str, Any]]:
+    """Every devstack job by name."""
+    items = yaml.safe_load((root / "zuul-openstack.d" / "devstack-jobs.yaml").read_text(encoding="utf-8"))
+    return {item["job"]["name"]: item["job"] for item in items}
+
+
+@pytest.fixture(scope="module")
 def templates(root: Path) -> dict[str, Any]:
     """Every project-template by name."""
     items = yaml.safe_load((root / "zuul-openstack.d" / "project-templates.yaml").read_text(encoding="utf-8"))
@@ -139,6 +146,55 @@ UNWANTED = [
 def test_regex_takes_identity_flavors_and_images(job: dict[str, Any], test: str, taken: bool) -> None:
     wanted, excluded = job["vars"]["tempest_test_regex"], job["vars"]["tempest_exclude_regex"]
     assert bool(re.search(wanted, test) and not re.search(excluded, test)) is taken
+
+
+def test_only_the_base_says_how_a_job_runs(family: dict[str, dict[str, Any]]) -> None:
+    """Variants change variables and, for another release, the nodeset and the vote."""
+    told = {"name", "parent", "description", "nodeset", "voting", "timeout", "vars", "group-vars"}
+    base = family["zuul-suse-devstack-base"]
+    others = {name: job for name, job in family.items() if job is not base}
+    assert base["parent"] == "devstack-tempest"
+    assert base["abstract"] is True
+    assert {"pre-run", "post-run", "timeout", "post-timeout", "irrelevant-files"} <= base.keys()
+    assert {name: job.keys() - told for name, job in others.items() if job.keys() - told} == {}
+    assert all(job["parent"] in family for job in others.values())
+
+
+def test_a_release_that_may_break_by_itself_does_not_vote(family: dict[str, dict[str, Any]]) -> None:
+    weak = {name for name, job in family.items() if re.search(r"15\.6|tumbleweed", job.get("nodeset", ""))}
+    assert weak == {name for name in family if name.endswith(("leap-15.6", "tumbleweed"))}
+    assert weak == {name for name, job in family.items() if job.get("voting") is False}
+    assert len(weak) == 4
+
+
+IRRELEVANT = ["doc/source/index.rst", "README.rst", "nova/tests/unit/test_api.py", "nova/locale/de/LC_MESSAGES/nova.po"]
+RELEVANT = ["nova/api/auth.py", "stack.sh", "lib/tests/unit.sh", "tempest/api/identity/base.py", "requirements.txt",
+            "nova/tests/fixtures.py"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "skipped"), [(p, True) for p in IRRELEVANT] + [(p, False) for p in RELEVANT])
+def test_irrelevant_files(family: dict[str, dict[str, Any]], path: str, skipped: bool) -> None:
+    patterns = family["zuul-suse-devstack-base"]["irrelevant-files"]
+    assert any(re.match(pattern, path) for pattern in patterns) is skipped
+
+
+def test_a_plugin_is_named_by_one_variable(family: dict[str, dict[str, Any]]) -> None:
+    plugins = family["zuul-suse-devstack-plugin"]["vars"]["devstack_plugins"]
+    jinja2 = pytest.importorskip("jinja2.nativetypes", reason="Jinja2 is not installed here")
+    native = jinja2.NativeEnvironment()
+    native.filters["basename"] = lambda path: path.rsplit("/", 1)[-1]
+    found = native.from_string(plugins).render(zuul_suse_devstack_plugin="opendev.org/openstack/heat")
+    assert found == {"heat": "https://opendev.org/openstack/heat"}
+
+
+PROJECTS = ("cinder", "glance", "keystone", "neutron", "nova", "plugin", "tempest")
+
+
+def test_every_project_has_a_template_of_one_line(templates: dict[str, Any], family: dict[str, dict[str, Any]]) -> None:
+    """And in each a job votes."""
+    assert {f"zuul-suse-devstack-{name}" for name in PROJECTS} | {"zuul-suse-devstack"} == set(templates)
+    for name, template in templates.items():
+        assert any(family[job].get("voting", True) for job in template["check"]["jobs"]), name
 
 
 def test_templates_name_jobs_that_are(root: Path, templates: dict[str, Any]) -> None:

@@ -95,6 +95,25 @@ def test_zuul_takes_the_configuration(layout: Any) -> None:  # noqa: ANN401
     assert "zuul-suse-selftest-unit" in layout.jobs
 
 
+def test_zuul_puts_the_devstack_jobs_together(layout: Any) -> None:  # noqa: ANN401
+    """What a variant inherits, by Zuul's own rules."""
+    jobs = {name: variants[0] for name, variants in layout.jobs.items() if name.startswith("zuul-suse-devstack")}
+    assert {name for name, job in jobs.items() if job.abstract} == {"zuul-suse-devstack-base"}
+    assert {name for name, job in jobs.items() if job.voting is False} == {
+        f"zuul-suse-devstack{kind}-{release}" for kind in ("", "-full") for release in ("leap-15.6", "tumbleweed")
+    }
+    assert {job.parent for job in jobs.values()} == {
+        "devstack-tempest", "zuul-suse-devstack-base", "zuul-suse-devstack", "zuul-suse-devstack-full",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["cinder", "glance", "keystone", "neutron", "nova", "plugin", "tempest"])
+def test_zuul_takes_the_template_of_a_project(layout: Any, name: str) -> None:  # noqa: ANN401
+    (template,) = layout.project_templates[f"zuul-suse-devstack-{name}"]
+    assert template.pipelines["check"].job_list.jobs
+    assert set(template.pipelines["check"].job_list.jobs) <= set(layout.jobs)
+
+
 def test_a_tenant_without_openstack_takes_it(root: Path) -> None:
     """A job whose parent is missing would put an error on every change to this project's configuration."""
     assert "zuul-suse-devstack" not in load(root, "zuul.d", openstack=False).jobs

@@ -111,6 +111,17 @@ def test_nodesets(public: list[Any]) -> None:
             assert {g["name"]: g["nodes"] for g in body["groups"]}["tempest"] == ["controller"], name
 
 
+def test_two_nodes_have_the_groups_of_upstreams_multinode_jobs(public: list[Any]) -> None:
+    found = {s.name: s.body for s in of(public, "nodeset") if s.name.startswith("zuul-suse-multinode")}
+    assert len(found) == 3
+    for name, body in found.items():
+        assert {g["name"]: g["nodes"] for g in body["groups"]} == {
+            "tempest": ["controller"], "compute": ["controller", "compute1"], "subnode": ["compute1"],
+            "switch": ["controller"], "peers": ["compute1"],
+        }, name  # fmt: skip
+        assert len({node["label"] for node in body["nodes"]}) == 1, name
+
+
 def test_a_stand_in_is_the_last_choice(public: list[Any]) -> None:
     """Real openSUSE first, and the stand-in called so."""
     for s in of(public, "nodeset"):

@@ -121,7 +121,7 @@ def test_every_role_is_called() -> None:
     """By a playbook, or by another role."""
     texts = [
         p.read_text(encoding="utf-8")
-        for folder in ("playbooks", "roles", "seeds/config-project/playbooks", "seeds/config-project/roles")
+        for folder in ("playbooks", "roles", "seeds")
         for p in (ROOT / folder).rglob("*.yaml")
     ]
     uncalled = [
