@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
+.PHONY: help demo test lint docs packages devstack-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor aga
 
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
+
+devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR
+	$(SUDO) $(BIN)/python -m tests.devstack $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
 
 chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos

@@ -7,6 +7,9 @@
 #
 #   stack.sh TREE FUNCTION [ARGUMENT ...]
 
+# Files and variables are upstream's, and names of packages are words.
+# shellcheck disable=SC1090,SC1091,SC2013,SC2016,SC2034,SC2046,SC2154
+
 set -o errexit
 TOP_DIR=$1
 shift

@@ -28,7 +28,7 @@ def test_no_script_is_forgotten() -> None:
 def test_linter_finds_nothing(linter: str) -> None:
     program = shutil.which(linter, path=str(Path(sys.executable).parent)) or shutil.which(linter)
     assert program, f"{linter} is not installed (shellcheck: bindep.txt, bashate: the extra `test`)"
-    scripts = [str(overlay.FOLDER / name) for name in (*overlay.SCRIPTS,)]
+    scripts = [*(str(overlay.FOLDER / name) for name in overlay.SCRIPTS), str(Path(__file__).parent / "probe.sh")]
     done = subprocess.run([program, *LINTERS[linter], *scripts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == ""
