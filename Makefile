@@ -43,8 +43,8 @@ cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor aga
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
 
-devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR
-	$(SUDO) $(BIN)/python -m tests.devstack $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
+devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR [SOURCES=DIR]
+	$(SUDO) $(BIN)/python -m tests.devstack $(if $(SOURCES),--sources $(SOURCES)) $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
 
 chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos

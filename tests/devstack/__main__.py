@@ -2,7 +2,8 @@
 """`make devstack-check DEVSTACK=DIR`: the overlay against upstream's real devstack tree, for each openSUSE release.
 
 Prints what upstream's functions make of each release, every package name that zypper would be asked for, and what has
-changed in upstream's branches. Ends with 1 if something is wrong, with every reason; 2 if DIR is no devstack tree.
+changed in upstream's branches. With `--sources` also runs upstream's stack.sh itself, as far as that gets.
+Ends with 1 if something is wrong, with every reason; 2 if DIR is no devstack tree.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import inventory, names, overlay
+from . import inventory, names, overlay, stack
 from .releases import RELEASES, Release
 from .upstream import Upstream, UpstreamError
 
@@ -58,10 +59,25 @@ def check_release(folder: Path, tree: Path, release: Release) -> list[str]:
     return wrong + upstream.check_trials()
 
 
+def check_stack(folder: Path, tree: Path, sources: Path) -> list[str]:
+    """Run upstream's stack.sh on the releases that this host has the Python of, and say how far it got."""
+    releases = stack.possible()
+    print("\nstack.sh: no release's Python is on this host" if not releases else "")
+    wrong = []
+    for release in releases:
+        done = stack.run(folder / f"stack-{release.name}", tree, sources, release)
+        print(f"{release.name}: stack.sh installed {done.packages} packages and went through: {', '.join(done.phases)}")
+        print(f"  it ended with: {done.ended}")
+        if not done.reached:
+            wrong.append(f"{release.name}: stack.sh ended before {stack.REACHED!r}: {done.ended}")
+    return wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make devstack-check", description=__doc__)
     parser.add_argument("tree", type=Path, help="an unmodified tree of openstack/devstack")
     parser.add_argument("--record", action="store_true", help="write branches.yaml anew from this tree")
+    parser.add_argument("--sources", type=Path, help="a folder with git clones of openstack/requirements and others")
     parser.add_argument("--commit", help="the tree's commit, where the tree is no git clone")
     choice = parser.parse_args()
     tree = choice.tree.resolve()
@@ -80,6 +96,8 @@ def main() -> int:
                 wrong += check_release(Path(folder) / release.name, tree, release)
             except UpstreamError as error:
                 wrong.append(str(error))
+        if choice.sources:
+            wrong += check_stack(Path(folder), tree, choice.sources.resolve())
     print(f"\n{len(wrong)} wrong" if wrong else "\nnothing wrong")
     print("\n".join(f"  {sentence}" for sentence in wrong))
     return 1 if wrong else 0

@@ -31,9 +31,16 @@ RPM = '#!/bin/sh\nexec /usr/bin/rpm --root "$MACHINE/root" "$@"\n'
 A2ENMOD = '#!/bin/sh\n[ "$1" = -q ] && grep -qx "a2enmod $2" "$MACHINE/calls"\n'
 # devstack asks for the groups of its user, whom this machine need not have.
 ID = "#!/bin/sh\necho nobody\n"
-# No database of the developer's is spoken to.
+# No database of the developer's is spoken to, and no process of theirs: devstack signals nova-compute when it gives up.
 NOTHING = "#!/bin/sh\n"
-SHIMS = {"sudo": SUDO, "zypper": ZYPPER, "rpm": RPM, "a2enmod": A2ENMOD, "id": ID, "mysql": NOTHING, "uuidgen": NOTHING}
+SHIMS = {
+    "sudo": SUDO,
+    "zypper": ZYPPER,
+    "rpm": RPM,
+    "a2enmod": A2ENMOD,
+    "id": ID,
+    **dict.fromkeys(("mysql", "uuidgen", "killall", "pkill"), NOTHING),
+}
 
 SPEC_HEAD = (
     "Name: {0}\nVersion: 1\nRelease: 1\nSummary: empty\nLicense: none\nBuildArch: noarch\n%description\n%files\n"
