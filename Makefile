@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test lint docs packages devstack-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
+.PHONY: help demo test unit-and-cloud lint docs packages devstack-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,7 +19,14 @@ help:  ## show this
 demo: packages install  ## bring the sandbox up and show verdicts on real changes
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
-test: test-packages install-test lint unit e2e  ## linters, types, import contracts, unit tests, the whole CI end to end
+test: cloud-packages install-test lint  ## all tests: linters, types, unit, real OpenStack, Nodepool's own, end to end
+	$(MAKE) -j 2 --output-sync=target unit-and-cloud conformance
+	$(MAKE) e2e
+
+# Side by side with Nodepool's own tests: both mostly wait.
+unit-and-cloud: install-test
+	$(MAKE) unit
+	$(SUDO) $(BIN)/pytest -m cloud
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
@@ -43,8 +50,8 @@ cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor aga
 conformance: install-test  ## the tests that Nodepool ships, against our driver
 	$(BIN)/python -m tests.conformance
 
-devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR [SOURCES=DIR]
-	$(SUDO) $(BIN)/python -m tests.devstack $(if $(SOURCES),--sources $(SOURCES)) $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
+devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR [TREES=DIR]
+	$(SUDO) $(BIN)/python -m tests.devstack $(if $(TREES),--sources $(TREES)) $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
 
 chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos
