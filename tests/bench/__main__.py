@@ -57,8 +57,12 @@ def some_cloud(regions: int, own: bool) -> Iterator[clouds.Cloud]:
 def write_clouds(proxy: Proxy, regions: Sequence[str], file: Path) -> None:
     """The clouds.yaml of the proxy, for a launcher."""
     known = yaml.safe_load(proxy.clouds_yaml.read_text())["clouds"]
-    # Private: the SDK then takes a server's only address, a loopback one, for the one to connect to.
-    file.write_text(yaml.safe_dump({"clouds": {region: {**known[region], "private": True} for region in regions}}))
+    for region in regions:
+        # Private: the SDK then takes a server's only address, a loopback one, for the one to connect to. The built-in
+        # driver wants block storage, which the catalogue doesn't have.
+        volumes = f"http://127.0.0.1:{proxy.ways[region].ports['volumes']}/v3"
+        known[region] |= {"private": True, "block_storage_endpoint_override": volumes}
+    file.write_text(yaml.safe_dump({"clouds": {region: known[region] for region in regions}}))
 
 
 def listing(cloud: clouds.Cloud, regions: Sequence[str]) -> Callable[[], list[Any]]:
