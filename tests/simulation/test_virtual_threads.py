@@ -25,6 +25,7 @@ def test_sleepers_wake_in_the_order_of_their_time(threads: VirtualThreads) -> No
             threads.sleep(seconds)
             seen.append((threads.clock(), name))
 
+    real = threading.active_count()  # other tests' and the runner's own
     threads.start(lambda: sleeper("slow", 1000), "slow")
     threads.start(lambda: sleeper("quick", 400), "quick")
     began = time.monotonic()
@@ -32,7 +33,7 @@ def test_sleepers_wake_in_the_order_of_their_time(threads: VirtualThreads) -> No
     assert time.monotonic() - began < 1
     assert seen == [(400, "quick"), (800, "quick"), (1000, "slow"), (2000, "slow")]
     assert threads.clock() == 5000
-    assert threading.active_count() == 1
+    assert threading.active_count() <= real
 
 
 def test_pool_has_so_many_workers_and_the_others_queue(threads: VirtualThreads) -> None:
