@@ -44,7 +44,7 @@ docs: install-test  ## the pages, into docs/_build/html; a warning is a fault
 unit: install-test  ## tests that need no sandbox and no cloud; the driver meets a real Nodepool and a real LXD
 	$(SUDO) $(BIN)/pytest -m "not e2e and not cloud" -n 4 --dist loadfile
 
-cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor against a real OpenStack of two regions
+cloud-tests: cloud-packages install-test  ## the driver and zuul-suse doctor against a real OpenStack of three regions
 	$(SUDO) $(BIN)/pytest -m "cloud and not chaos"
 
 conformance: install-test  ## the tests that Nodepool ships, against our driver

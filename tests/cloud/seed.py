@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fresh cloud is filled with: accounts and catalogue, and per region flavors, an image, networks and a key.
 
-Called by `cloud.py` while it starts, through the same APIs that everyone uses. Owns `clouds.yaml`.
+Called by `cloud.py` while it starts, through the same APIs that everyone uses. Owns `clouds.yaml`
+and `nodepool-part.yaml`.
 """
 
 from __future__ import annotations
