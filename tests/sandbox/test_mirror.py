@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from zuul_suse.sandbox import SandboxError, mirror
-from zuul_suse.sandbox.mirror import Demonstration, Project, Seed
+from zuul_suse.sandbox.demonstration import Demonstration
+from zuul_suse.sandbox.mirror import Project, Seed
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import git
 from zuul_suse.sandbox.state import State
@@ -32,8 +33,14 @@ def upstream(tmp_path: Path) -> Path:
 @pytest.fixture
 def seed() -> Seed:
     """Such as a file of seeds/ describes, with one project."""
-    shown = Demonstration("zuul-suse-devstack", NAME, "setup.cfg", "good", "broken")
-    return Seed("http://127.0.0.1:9", "master", (), None, (Project(NAME, (), "30.0.0"),), shown)
+    return Seed(
+        "http://127.0.0.1:9",
+        "master",
+        (),
+        None,
+        (Project(NAME, (), "30.0.0"),),
+        Demonstration("zuul-suse-devstack", ()),
+    )
 
 
 @pytest.fixture
@@ -83,4 +90,4 @@ def test_a_mirror_without_the_project_is_named_before_anything_is_pushed(
 
 
 def test_every_seed_can_be_read() -> None:
-    assert mirror.seed_for("zuul-suse-devstack").demonstration.project == NAME
+    assert mirror.seed_for("zuul-suse-devstack").demonstration.changes[0].project == NAME

@@ -231,14 +231,24 @@ def test_projects_with_a_pipeline_are_in_the_seed(
     projects = [item["project"] for item in overlay if "project" in item]
     assert {p["name"] for p in projects} <= set(names(seed))
     assert {t for p in projects for t in p["templates"]} <= set(templates)
-    assert seed["demonstration"]["project"] in {p["name"] for p in projects}
+    assert {change["project"] for change in seed["demonstration"]["changes"]} <= {p["name"] for p in projects}
     assert seed["demonstration"]["job"] in {
         job for p in projects for t in p["templates"] for job in templates[t]["check"]["jobs"]
     }
 
 
-def test_demonstrated_changes_differ_and_are_python(seed: dict[str, Any]) -> None:
-    shown = seed["demonstration"]
-    assert shown["good"] != shown["broken"]
-    for text in (shown["good"], shown["broken"]):
-        compile(text, shown["file"], "exec")
+def test_demonstrated_texts_are_python(seed: dict[str, Any]) -> None:
+    edits = [edit for change in seed["demonstration"]["changes"] for edit in change["edits"]]
+    texts = [(edit["append"], edit["file"]) for edit in edits if edit["file"].endswith(".py") and "append" in edit]
+    assert texts
+    for text, file in texts:
+        compile(text, file, "exec")
+
+
+def test_each_demonstrated_project_can_fail(seed: dict[str, Any]) -> None:
+    """A job that always passes shows nothing."""
+    changes = seed["demonstration"]["changes"]
+    projects = {change["project"] for change in changes}
+    assert {"openstack/devstack", "openstack/nova"} <= projects
+    for project in projects:
+        assert {change["vote"] for change in changes if change["project"] == project} == {-1, 1}

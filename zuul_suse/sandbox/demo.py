@@ -6,11 +6,12 @@ decides what and looks at the answer. Ends with every run's verdict, or with the
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError, gerrit, nodepool, zuul
+from zuul_suse.sandbox.demonstration import Demonstration, ShownChange
 from zuul_suse.sandbox.developer import Change, push_directly, send
 from zuul_suse.sandbox.mirror import seed_for
 from zuul_suse.sandbox.repositories import THIS_PROJECT
@@ -92,24 +93,35 @@ def show_without_review(sandbox: Sandbox) -> list[Build]:
     return builds
 
 
-def show_job(sandbox: Sandbox, job: str, git_mirror: str | None, *, broken: bool) -> list[Run]:
-    """A job chain on real projects: its verdict on a good change and, if asked for, on a broken one.
+def show_job(sandbox: Sandbox, job: str, git_mirror: str | None, names: Sequence[str]) -> list[Run]:
+    """A job chain on real projects: its verdict on the changes that its seed has for that.
 
+    :param names: which of them; none for those that need not be asked for.
     :raises UnexpectedVerdictError: a verdict was not the expected one.
     """
     seed = seed_for(job)
+    chosen = seed.demonstration.chosen(names)
     sandbox.take_in(seed, git_mirror)
     await_image(sandbox)
-    shown = seed.demonstration
+    sent: dict[str, Change] = {}
     runs = []
-    for what, text, expected in (("a change", shown.good, +1), ("a change that breaks it", shown.broken, -1)):
-        if expected < 0 and not broken:
-            continue
-        change = send(sandbox.state, shown.project, f"Show {job}: {what}", _append(shown.file, text))
-        sandbox.progress.say(f"sent for review: {change.url}")
-        name = f"{what} to {shown.project} by {job}"
-        runs.append(await_verdict(sandbox, name, change, expected=expected, seconds=CHAIN_SECONDS))
+    for shown in chosen:
+        change = _send_shown(sandbox, seed.demonstration, shown, sent)
+        what = f"{shown.name} (a change to {shown.project}) by {job}"
+        runs.append(await_verdict(sandbox, what, change, expected=shown.vote, seconds=CHAIN_SECONDS))
     return runs
+
+
+def _send_shown(sandbox: Sandbox, all_: Demonstration, shown: ShownChange, sent: dict[str, Change]) -> Change:
+    """Send a change, and before it those that it depends on; each only once."""
+    if shown.name not in sent:
+        needed = [_send_shown(sandbox, all_, all_.named(name), sent) for name in shown.depends_on]
+        footers = "".join(f"\nDepends-On: {change.url}" for change in needed)
+        message = f"{shown.subject}\n{footers}"
+        sent[shown.name] = change = send(sandbox.state, shown.project, message, shown.edit, shown.branch)
+        needs = f", which depends on {', '.join(change.url for change in needed)}" if needed else ""
+        sandbox.progress.say(f"sent for review: {change.url}{needs}")
+    return sent[shown.name]
 
 
 def await_image(sandbox: Sandbox) -> None:
@@ -166,18 +178,6 @@ def await_verdict(
 
 
 PACKAGE = "zuul_suse/__init__.py"
-Edit = Callable[[Path], None]
-
-
-def _append(file: str, text: str) -> Edit:
-    def edit(folder: Path) -> None:
-        path = folder / file
-        if not path.exists():
-            raise SandboxError(f"{file}: not in this version of the project; mend the seed's demonstration")
-        with open(path, "a") as target:
-            target.write(f"{text.rstrip()}\n")
-
-    return edit
 
 
 def _note_in_package(folder: Path) -> None:

@@ -34,15 +34,17 @@ class Change:
     url: str
 
 
-def send(state: State, project: str, subject: str, edit: Callable[[Path], None]) -> Change:
+def send(state: State, project: str, message: str, edit: Callable[[Path], None], branch: str | None = None) -> Change:
     """Change a project and send it for review with git-review.
 
+    :param message: the commit's; git-review adds a Change-Id.
     :param edit: changes files in the clone.
+    :param branch: the one that is changed; None for the sandbox's usual one.
     :raises SandboxError: with git's or git-review's words.
     """
     review = gerrit.developer(state)
-    with _commit(state, project, subject, edit, review.git_url(project)) as folder:
-        _git_review(folder)
+    with _commit(state, project, message, edit, review.git_url(project), branch or BRANCH) as folder:
+        _git_review(folder, branch or BRANCH)
         commit = git(folder, "rev-parse", "HEAD")
     found = review.get(f"changes/?q=commit:{commit}")
     if not found:
@@ -51,33 +53,35 @@ def send(state: State, project: str, subject: str, edit: Callable[[Path], None])
     return Change(project, number, gerrit.change_page(state, project, number))
 
 
-def push_directly(state: State, project: str, subject: str, edit: Callable[[Path], None]) -> str:
+def push_directly(state: State, project: str, message: str, edit: Callable[[Path], None]) -> str:
     """Change a project where there is no review; returns the commit that its branch then stands at."""
-    with _commit(state, project, subject, edit, destination(state, project)) as folder:
+    with _commit(state, project, message, edit, destination(state, project), BRANCH) as folder:
         git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
         return git(folder, "rev-parse", "HEAD")
 
 
 @contextmanager
-def _commit(state: State, project: str, subject: str, edit: Callable[[Path], None], url: str) -> Iterator[Path]:
+def _commit(
+    state: State, project: str, message: str, edit: Callable[[Path], None], url: str, branch: str
+) -> Iterator[Path]:
     """A developer's clone with the edit committed in it; gone afterwards."""
     folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
     try:
-        git(folder, "clone", "-q", "-b", BRANCH, url, ".")
+        git(folder, "clone", "-q", "-b", branch, url, ".")
         git(folder, "config", "user.name", NAME)
         git(folder, "config", "user.email", EMAIL)
         git(folder, "remote", "add", "gerrit", url)
         edit(folder)
         git(folder, "add", "-A")
-        git(folder, "commit", "-q", "-m", subject, environment=AUTHOR)
+        git(folder, "commit", "-q", "-m", message, environment=AUTHOR)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _git_review(folder: Path) -> None:
+def _git_review(folder: Path, branch: str) -> None:
     """Run git-review as a developer would; the answer to its questions is yes."""
-    command = [str(Path(sys.executable).parent / "git-review"), "--yes", "--no-rebase", "--remote", "gerrit", BRANCH]
+    command = [str(Path(sys.executable).parent / "git-review"), "--yes", "--no-rebase", "--remote", "gerrit", branch]
     done = subprocess.run(
         command, cwd=folder, env=os.environ | QUIET | AUTHOR, capture_output=True, text=True, check=False
     )

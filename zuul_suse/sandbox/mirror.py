@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 from packaging.version import InvalidVersion, Version
 
-from zuul_suse.sandbox import SandboxError, repositories
+from zuul_suse.sandbox import SandboxError, demonstration, repositories
+from zuul_suse.sandbox.demonstration import Demonstration
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import git
 from zuul_suse.sandbox.state import State
@@ -26,17 +27,6 @@ class Project:
     name: str
     include: tuple[str, ...]
     version: str | None
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """A change that passes and one that fails: what to put at the end of which file."""
-
-    job: str
-    project: str
-    file: str
-    good: str
-    broken: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ def read_seed(name: str) -> Seed:
                 Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"))
                 for entry in data["projects"]
             ),
-            demonstration=Demonstration(**data["demonstration"]),
+            demonstration=demonstration.read(data["demonstration"], f"seeds/{name}"),
         )
     except (KeyError, TypeError) as fault:
         raise SandboxError(f"seeds/{name}: {fault} is missing or unknown") from fault

@@ -25,7 +25,14 @@ from zuul_suse.sandbox.state import State
     metavar="DIR_OR_URL",
     help="Where those projects lie under their names. [default: their official hosting]",
 )
-@click.option("--broken/--no-broken", default=False, help="With --job: also send a change that must fail.")
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="NAME",
+    help="With --job: show this one of its changes, some of which must fail; may be given again. "
+    "[default: those that need not be asked for; a wrong name lists them all]",
+)
 @options.as_json
 def demo(
     state_dir: Path,
@@ -33,7 +40,7 @@ def demo(
     image: str | None,
     job: str | None,
     git_mirror: str | None,
-    broken: bool,
+    changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Send changes for review and show their verdicts, from jobs on nodes that the driver made.
@@ -41,17 +48,19 @@ def demo(
     Starts the sandbox if it does not run. Without --job, changes to this project: a good one, a broken one, and the
     comments `recheck` and `run-SUSE Cloud CI`. Exit 3 if a verdict is not the expected one.
     """
-    if git_mirror and not job:
-        raise click.UsageError("--git-mirror goes with --job")
+    if (git_mirror or changes) and not job:
+        raise click.UsageError(f"{'--git-mirror' if git_mirror else '--change'} goes with --job")
     if job:
-        mirror.check(mirror.seed_for(job), git_mirror)
+        seed = mirror.seed_for(job)
+        seed.demonstration.chosen(changes)
+        mirror.check(seed, git_mirror)
     sandbox = Sandbox(State(state_dir), Progress())
     sandbox.up(Wishes(source, image=image, gerrit_required=options.in_ci() or bool(job)))
     if sandbox.state.choices.review == "git":
         builds = show_without_review(sandbox)
         _tell_builds(sandbox, builds, as_json=as_json)
         return
-    runs = show_job(sandbox, job, git_mirror, broken=broken) if job else show(sandbox)
+    runs = show_job(sandbox, job, git_mirror, changes) if job else show(sandbox)
     if as_json:
         told = {"status_page": zuul.status_page(sandbox.state), "image": sandbox.state.choices.image}
         click.echo(json.dumps(told | {"runs": [asdict(run) for run in runs]}))
