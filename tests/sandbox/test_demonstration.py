@@ -83,7 +83,7 @@ def test_what_a_change_depends_on_is_sent_before_it_and_once(monkeypatch: pytest
 
     def send(_state: object, project: str, message: str, *_more: object) -> Change:
         messages.append(message)
-        return Change(project, len(messages), f"http://g/{len(messages)}")
+        return Change(project, len(messages), "http://g/page", f"http://g/{len(messages)}")
 
     class Sandbox:
         state = None

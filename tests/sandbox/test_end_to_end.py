@@ -20,8 +20,9 @@ import requests
 
 from zuul_suse.sandbox import datacenter, gerrit, nodepool
 from zuul_suse.sandbox.demo import await_verdict
-from zuul_suse.sandbox.developer import send
+from zuul_suse.sandbox.developer import AUTHOR, send
 from zuul_suse.sandbox.progress import Progress
+from zuul_suse.sandbox.repositories import destination, git, push
 from zuul_suse.sandbox.sandbox import Sandbox
 from zuul_suse.sandbox.state import PORTS, State
 from zuul_suse.sandbox.supervision import marked_processes
@@ -127,6 +128,16 @@ def test_up_again_is_harmless(account: dict[str, Any], command: CommandLine) -> 
     before = {name: service["pid"] for name, service in command.services().items()}
     command("up")
     assert {name: service["pid"] for name, service in command.services().items()} == before
+
+
+def test_a_checkout_whose_last_commit_was_amended_is_seeded_again(account: dict[str, Any], state: State) -> None:
+    folder = state.folder("work", "amended")
+    git(folder, "clone", "-q", destination(state, "zuul-suse"), ".")
+    for message in ("once", "twice"):
+        git(folder, "commit", "-q", "--amend", "-m", message, environment=AUTHOR)
+        assert push(state, folder, "HEAD", "zuul-suse")
+        branch = gerrit.developer(state).branch("zuul-suse", "master")
+        assert branch == git(folder, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("victim", ["gerrit", "datacenter", "zuul-executor", "nodepool-launcher", "zookeeper"])

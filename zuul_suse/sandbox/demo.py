@@ -116,7 +116,7 @@ def _send_shown(sandbox: Sandbox, all_: Demonstration, shown: ShownChange, sent:
     """Send a change, and before it those that it depends on; each only once."""
     if shown.name not in sent:
         needed = [_send_shown(sandbox, all_, all_.named(name), sent) for name in shown.depends_on]
-        footers = "".join(f"\nDepends-On: {change.url}" for change in needed)
+        footers = "".join(f"\nDepends-On: {change.reference}" for change in needed)
         message = f"{shown.subject}\n{footers}"
         sent[shown.name] = change = send(sandbox.state, shown.project, message, shown.edit, shown.branch)
         needs = f", which depends on {', '.join(change.url for change in needed)}" if needed else ""

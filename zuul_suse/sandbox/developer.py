@@ -27,11 +27,12 @@ AUTHOR = {
 
 @dataclass(frozen=True)
 class Change:
-    """A change under review."""
+    """A change under review: where it is seen, and how a Depends-On names it."""
 
     project: str
     number: int
     url: str
+    reference: str
 
 
 def send(state: State, project: str, message: str, edit: Callable[[Path], None], branch: str | None = None) -> Change:
@@ -50,7 +51,8 @@ def send(state: State, project: str, message: str, edit: Callable[[Path], None],
     if not found:
         raise SandboxError(f"git-review sent {commit[:10]} of {project}, but Gerrit has no change for it")
     number = int(found[0]["_number"])
-    return Change(project, number, gerrit.change_page(state, project, number))
+    page = gerrit.change_page(state, project, number)
+    return Change(project, number, page, gerrit.change_reference(state, project, number))
 
 
 def push_directly(state: State, project: str, message: str, edit: Callable[[Path], None]) -> str:

@@ -7,6 +7,7 @@ server answers and may run again. Changes and accounts outlive `down`.
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from zuul_suse.sandbox import SandboxError
 from zuul_suse.sandbox.gerrit_program import GerritProgram, obtain
@@ -30,6 +31,11 @@ def change_page(state: State, project: str, number: int) -> str:
     """The page of a change; a headless Gerrit has no pages, so there it is what REST tells of the change."""
     if obtain().headless:
         return f"{url(state)}/changes/{number}/detail"
+    return change_reference(state, project, number)
+
+
+def change_reference(state: State, project: str, number: int) -> str:
+    """How a Depends-On names a change: Zuul reads that address itself and needs no page there."""
     return f"{url(state)}/c/{project}/+/{number}"
 
 
@@ -101,7 +107,13 @@ def seed(state: State) -> None:
     if not review.exists("projects/All-Projects/labels/Verified"):
         values = {" 0": "No score", "-1": "Fails", "+1": "Verified"}
         review.put("projects/All-Projects/labels/Verified", {"function": "NoBlock", "values": values})
-    group = review.get("groups/Service%20Users")["id"]
-    rule = {"action": "ALLOW", "force": False, "min": -1, "max": 1}
-    vote = {"label": "Verified", "exclusive": False, "rules": {group: rule}}
-    review.post("projects/All-Projects/access", {"add": {"refs/heads/*": {"permissions": {"label-Verified": vote}}}})
+    ci = review.get("groups/Service%20Users")["id"]
+    vote = {"label": "Verified", "rules": {ci: {"action": "ALLOW", "min": -1, "max": 1}}}
+    # What is seeded is the user's checkout: after an amended commit or a rebase it is no descendant of what was there.
+    administrators = review.get("groups/Administrators")["id"]
+    force = {"rules": {administrators: {"action": "ALLOW", "force": True}}}
+    rights = {"refs/heads/*": {"permissions": {"label-Verified": vote, "push": force}}}
+    rights["refs/tags/*"] = {"permissions": {"push": force}}
+    # A rule that is there is not replaced: the new one would stand after it and not count.
+    old: dict[str, Any] = {"refs/heads/*": {"permissions": {"push": {"rules": {administrators: {}}}}}}
+    review.post("projects/All-Projects/access", {"remove": old, "add": rights})
