@@ -187,6 +187,19 @@ def test_a_plugin_is_named_by_one_variable(family: dict[str, dict[str, Any]]) ->
     assert found == {"heat": "https://opendev.org/openstack/heat"}
 
 
+def test_a_plugin_of_any_hosting_gets_to_devstack(family: dict[str, dict[str, Any]]) -> None:
+    folders = family["zuul-suse-devstack-plugin"]["vars"]["devstack_source_dirs"]
+    jinja2 = pytest.importorskip("jinja2.nativetypes", reason="Jinja2 is not installed here")
+    native = jinja2.NativeEnvironment()
+    native.filters["dirname"] = lambda path: path.rsplit("/", 1)[0]
+    native.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    native.filters["union"] = lambda one, other: list(dict.fromkeys([*one, *other]))
+    for plugin, count in (("example.org/acme/greeting", 8), ("opendev.org/openstack/heat", 7)):
+        found = native.from_string(folders).render(zuul_suse_devstack_plugin=plugin)
+        assert len(found) == count
+        assert {"src/opendev.org/openstack", f"src/{plugin.rsplit('/', 1)[0]}"} <= set(found)
+
+
 PROJECTS = ("cinder", "glance", "keystone", "neutron", "nova", "plugin", "tempest")
 
 
