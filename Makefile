@@ -35,7 +35,9 @@ lint: install-test  ## linters, types and import contracts
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	PATH=$(CURDIR)/$(BIN):$$PATH ANSIBLE_ROLES_PATH=roles:seeds/config-project/roles $(BIN)/ansible-lint --offline
-	$(BIN)/zuulcilint zuul.d zuul-openstack.d seeds/config-project/zuul.d seeds/config-project-openstack/zuul.d
+	$(BIN)/zuul-suse seeds render --check
+	$(BIN)/zuulcilint zuul.d zuul-openstack.d zuul-crowbar.d \
+		seeds/config-project/zuul.d seeds/config-project-openstack/zuul.d seeds/config-project-crowbar/zuul.d
 	$(BIN)/zuulcilint seeds/config-project/zuul.d-git
 
 docs: install-test  ## the pages, into docs/_build/html; a warning is a fault

@@ -12,8 +12,10 @@ import click
 
 from zuul_suse.cli.doctor import doctor
 from zuul_suse.cli.sandbox import sandbox
+from zuul_suse.cli.seeds import seeds
 from zuul_suse.cli.simulate import simulate
 from zuul_suse.sandbox import SandboxError, UnexpectedVerdictError
+from zuul_suse.seeds import SeedError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -29,6 +31,7 @@ def commands() -> None:
 
 commands.add_command(doctor)
 commands.add_command(sandbox)
+commands.add_command(seeds)
 commands.add_command(simulate)
 
 
@@ -46,7 +49,7 @@ def main() -> None:
         sys.exit(fault.exit_code)
     except UnexpectedVerdictError as fault:
         _end(str(fault), 3)
-    except SandboxError as fault:
+    except (SandboxError, SeedError) as fault:
         _end(str(fault), 1)
 
 

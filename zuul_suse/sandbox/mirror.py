@@ -69,12 +69,16 @@ def seed_for(job: str) -> Seed:
 
     :raises SandboxError: no seed has it.
     """
-    seeds = [read_seed(path.name) for path in sorted(repositories.seed("").glob("*.yaml"))]
+    seeds = [read_seed(path.name) for path in sorted(repositories.seed("").glob("*.yaml")) if _demonstrates(path)]
     for seed in seeds:
         if seed.demonstration.job == job:
             return seed
     names = ", ".join(seed.demonstration.job for seed in seeds)
     raise SandboxError(f'--job: no demonstration of "{job}" (has {names})')
+
+
+def _demonstrates(path: Path) -> bool:
+    return "demonstration" in yaml.safe_load(path.read_text())
 
 
 def check(seed: Seed, mirror: str | None) -> None:

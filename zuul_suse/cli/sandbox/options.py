@@ -21,13 +21,20 @@ state_dir: Decorator = click.option(
     help="Folder in which all of the sandbox lies.",
 )
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-source: Decorator = click.option(
-    "--source",
-    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
-    default=".",
-    show_default="the current folder",
-    help="Checkout of zuul-suse that becomes the project in Gerrit.",
-)
+
+
+def source_of(what: str) -> Decorator:
+    """The option --source: a folder, the current one by default."""
+    return click.option(
+        "--source",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        default=".",
+        show_default="the current folder",
+        help=what,
+    )
+
+
+source: Decorator = source_of("Checkout of zuul-suse that becomes the project in Gerrit.")
 image: Decorator = click.option(
     "--image",
     help="Image of the nodes. [default: openSUSE Leap 16.0 where it can be downloaded, else standin-debian]",
