@@ -2,7 +2,8 @@
 """The command `zuul-suse`. Owns the way a fault is told and the exit codes; each command is a file below.
 
 Exit codes: 0 done; 1 something is wrong with the machine, the configuration or a service, told in one line; 2 wrong
-usage; 3 the sandbox works, but a verdict was not the expected one; 130 interrupted.
+usage; 3 the sandbox works, but a verdict was not the expected one; 4 `seeds import` left incomplete clones out; 130
+interrupted.
 """
 
 import logging
@@ -25,7 +26,7 @@ def commands() -> None:
 
     \b
     Exit codes: 0 done; 1 a fault, told in one line; 2 wrong usage;
-    3 a verdict was not the expected one; 130 interrupted.
+    3 a verdict was not the expected one; 4 incomplete clones were left out; 130 interrupted.
     """
 
 

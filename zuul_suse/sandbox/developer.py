@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, gerrit
-from zuul_suse.sandbox.repositories import BRANCH, QUIET, destination, git
+from zuul_suse.sandbox.repositories import BRANCH, destination, git
 from zuul_suse.sandbox.state import State
+from zuul_suse.seeds.git import QUIET
 
 NAME = "Devon Developer"
 EMAIL = f"{gerrit.DEVELOPER}@sandbox.example.com"

@@ -6,10 +6,7 @@ run again: what already stands as it should is not pushed. Where there is no Ger
 repositories in `git/`, which Zuul's git driver watches.
 """
 
-import os
-import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -17,6 +14,7 @@ from pathlib import Path
 from zuul_suse.sandbox import SandboxError, gerrit
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.zuul import CONFIG_PROJECT
+from zuul_suse.seeds.git import GitError, run
 
 THIS_PROJECT = "zuul-suse"
 BRANCH = "master"  # the branch that jobs and devstack expect by default
@@ -26,8 +24,6 @@ IDENTITY = {
     "GIT_COMMITTER_NAME": "zuul-suse sandbox",
     "GIT_COMMITTER_EMAIL": "sandbox@sandbox.example.com",
 }
-# The user's own git configuration (hooks, signing, templates) has no say in the sandbox.
-QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
 
 
 def git(
@@ -43,22 +39,9 @@ def git(
     :raises SandboxError: with git's own reason, less passwords in URLs.
     """
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            input=text or "",
-            env={**os.environ, **QUIET, **IDENTITY, **(environment or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired as fault:
-        raise SandboxError(f"git {words[0]}: no answer in {seconds:.0f} s") from fault
-    if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", " ! "))]
-        reason = re.sub(r"//[^/@\s]+@", "//", (told or done.stderr.splitlines() or ["failed"])[0])
-        raise SandboxError(f"git {words[0]} in {folder}: {reason}")
-    return done.stdout.strip()
+        return run(folder, *words, text=text or "", environment={**IDENTITY, **(environment or {})}, seconds=seconds)
+    except GitError as fault:
+        raise SandboxError(str(fault)) from fault
 
 
 def destination(state: State, project: str) -> str:
@@ -76,11 +59,11 @@ def ensure_project(state: State, project: str) -> None:
         gerrit.admin(state).ensure_project(project)
 
 
-def push(state: State, folder: Path, revision: str, project: str, *tags: str) -> bool:
+def push(state: State, folder: Path, revision: str, project: str, *tags: str, branch: str = BRANCH) -> bool:
     """Make a project's branch stand at a commit; returns whether it stood elsewhere."""
     ensure_project(state, project)
     url = destination(state, project)
-    wanted = {f"refs/heads/{BRANCH}": git(folder, "rev-parse", f"{revision}^{{commit}}")}
+    wanted = {f"refs/heads/{branch}": git(folder, "rev-parse", f"{revision}^{{commit}}")}
     wanted |= {f"refs/tags/{tag}": git(folder, "rev-parse", f"refs/tags/{tag}") for tag in tags}
     listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted).splitlines()]
     there = {name: commit for commit, name in listed}

@@ -5,38 +5,17 @@ Owns nothing but a connection. Called by `gerrit.py` to seed the server and by t
 of Gerrit's "REST API" documentation.
 """
 
-import json
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
 from zuul_suse.sandbox import SandboxError
+from zuul_suse.seeds.gerrit import Gerrit
 
-TIMEOUT = 60  # seconds; the first request after a start waits for Gerrit's caches
 
-
-class Review:
+class Review(Gerrit):
     """One user's session with a Gerrit server."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
-        self.url = url.rstrip("/")
-        self.user = user
-        self.password = password
-        self._session = requests.Session()
-        self._session.auth = (user, password)
-
-    def get(self, path: str) -> Any:  # noqa: ANN401  JSON
-        return self._ask("GET", path)
-
-    def put(self, path: str, body: object = None) -> Any:  # noqa: ANN401  JSON
-        return self._ask("PUT", path, body)
-
-    def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401  JSON
-        return self._ask("POST", path, body)
-
-    def exists(self, path: str) -> bool:
-        return self._send("GET", path, None).status_code == 200
+    error = SandboxError
 
     def git_url(self, project: str) -> str:
         """Where this user pushes; the password is in it, so it is for configuration files only, never for output."""
@@ -84,17 +63,3 @@ class Review:
         if inline:
             body["comments"] = {path: [{"line": 1, "message": text}] for path, text in inline.items()}
         self.post(f"changes/{number}/revisions/current/review", body)
-
-    def _ask(self, method: str, path: str, body: object = None, content_type: str | None = None) -> Any:  # noqa: ANN401
-        answer = self._send(method, path, body, content_type)
-        if not answer.ok:
-            raise SandboxError(f"Gerrit: {method} {path}: {answer.status_code} {answer.text.strip()[:200]}")
-        text = answer.text.removeprefix(")]}'").strip()
-        return json.loads(text) if text and "json" in answer.headers.get("Content-Type", "") else text
-
-    def _send(self, method: str, path: str, body: object, content_type: str | None = None) -> requests.Response:
-        raw = {"data": body, "headers": {"Content-Type": content_type}} if content_type else {"json": body}
-        try:
-            return self._session.request(method, f"{self.url}/a/{path}", timeout=TIMEOUT, **raw)  # type: ignore[arg-type]
-        except requests.RequestException as fault:
-            raise SandboxError(f"Gerrit: {method} {path}: {fault}") from fault

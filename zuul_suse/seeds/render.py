@@ -149,6 +149,7 @@ def _tenant(family: Family) -> str:
         f"{HEADER.rstrip()}",
         "#",
         "# For the tenant file, below the connection that has the projects. Their own Zuul configuration is not read.",
+        "# The tenant itself wants `max-job-timeout: 21600` and `max-nodes-per-job: 6`, for the longest deployment.",
         "untrusted-projects:",
         f"  - {THIS_PROJECT}:",
         f"      extra-config-paths: [{', '.join(family.own_config_paths)}]",

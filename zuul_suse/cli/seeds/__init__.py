@@ -3,6 +3,7 @@
 
 import click
 
+from zuul_suse.cli.seeds.import_ import import_
 from zuul_suse.cli.seeds.render import render
 
 
@@ -12,7 +13,9 @@ def seeds() -> None:
 
     \b
     zuul-suse seeds render     write the Zuul configuration that follows from seeds/crowbar.yaml
+    zuul-suse seeds import     move Crowbar's projects to a Gerrit
     """
 
 
-seeds.add_command(render)
+for command in (render, import_):
+    seeds.add_command(command)
