@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brings other people's projects into the sandbox, from a mirror or the official hosting.
 
-Owns `work/mirror/` of the state folder. Called by the demonstration of a job chain. Jobs want a project's tree and a
-version, not its history: each project becomes one commit with upstream's tree, whose message names upstream's commit,
+Owns `work/mirror/` of the state folder. Called by the demonstration of a job chain. Most jobs want a project's tree and
+a version, not its history: each project becomes one commit with upstream's tree, whose message names upstream's commit,
 and a version tag. That is quick, and a clone without old objects will do. Which projects, is data: `seeds/*.yaml`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from packaging.version import InvalidVersion, Version
 
-from zuul_suse.sandbox import SandboxError, demonstration, repositories
+from zuul_suse.sandbox import SandboxError, demonstration, family, repositories
 from zuul_suse.sandbox.demonstration import Demonstration
+from zuul_suse.sandbox.family import one_commit
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import git
 from zuul_suse.sandbox.state import State
+from zuul_suse.seeds import SeedError, clone, description
+from zuul_suse.seeds.description import Family
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Seed:
     config_project: str | None
     projects: tuple[Project, ...]
     demonstration: Demonstration
+    family: Family | None = None  # of a seed with releases, whose projects come with their history
 
 
 def read_seed(name: str) -> Seed:
@@ -57,9 +61,13 @@ def read_seed(name: str) -> Seed:
             projects=tuple(
                 Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"))
                 for entry in data["projects"]
+                if "skip" not in entry
             ),
             demonstration=demonstration.read(data["demonstration"], f"seeds/{name}"),
+            family=description.read(path) if "releases" in data else None,
         )
+    except SeedError as fault:
+        raise SandboxError(f"seeds/{fault}") from fault
     except (KeyError, TypeError) as fault:
         raise SandboxError(f"seeds/{name}: {fault} is missing or unknown") from fault
 
@@ -108,6 +116,9 @@ def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> N
     :raises SandboxError: a project can't be had; the first is named, and where it was looked for.
     """
     base = mirror or seed.hosting
+    if seed.family:
+        family.bring(state, seed.family, base, progress)
+        return
     for number, project in enumerate(seed.projects, start=1):
         with progress.step(f"{project.name} ({number} of {len(seed.projects)}) from {base}"):
             _bring(state, project, location(base, project.name), seed.branch)
@@ -120,10 +131,8 @@ def location(base: str, name: str) -> str:
     """
     if "://" in base:
         return f"{base.rstrip('/')}/{name}"
-    candidates = [Path(base) / name, Path(base) / f"{name}.git"]
-    for path in candidates:
-        if (path / ".git").exists() or (path / "HEAD").exists():
-            return path.resolve().as_uri()
+    if found := clone.find(Path(base), name):
+        return found.as_uri()
     raise SandboxError(f"--git-mirror {base}: no repository {name} in it (looked for {name} and {name}.git)")
 
 
@@ -139,25 +148,13 @@ def _bring(state: State, project: Project, url: str, branch: str) -> None:
             f"{project.name}: can't be had from {url}; give a mirror by --git-mirror ({fault})"
         ) from fault
     upstream = git(folder, "rev-parse", f"refs/upstream/{branch}")
-    commit = _one_commit(folder, project.name, upstream)
+    commit = one_commit(folder, project.name, upstream)
     version = newest([line.rsplit("/", 1)[-1] for line in tags], project.version)
     names = [version] if version else []
     for name in names:
         git(folder, "tag", "-f", name, commit)  # not annotated: Gerrit wants to know the one who tagged
     git(folder, "update-ref", f"refs/heads/{branch}", commit)
     repositories.push(state, folder, commit, project.name, *names)
-
-
-def _one_commit(folder: Path, name: str, upstream: str) -> str:
-    """A commit of upstream's tree, the same each time: its dates are upstream's."""
-    message = f"{name} at {upstream}\n\nOne commit without history, for this sandbox.\n"
-    tree = git(folder, "rev-parse", f"{upstream}^{{tree}}")
-    return git(folder, "commit-tree", tree, text=message, environment=_date(folder, upstream))
-
-
-def _date(folder: Path, commit: str) -> Mapping[str, str]:
-    date = git(folder, "show", "-s", "--format=%cI", commit)
-    return {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
 
 
 def newest(tags: Sequence[str], least: str | None) -> str | None:
