@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from . import bundle, programs, report, scenarios, tree, unit
+from . import bundle, checkouts, programs, report, scenarios, tree, unit
 
 HERE = Path(__file__).parent
 
@@ -45,7 +44,7 @@ def do_unit(options: argparse.Namespace) -> int:
 
 def do_tree(options: argparse.Namespace) -> int:
     """Lay the tree; what is wrong in it is the bundle's to tell."""
-    components = json.loads(options.components.read_text(encoding="utf-8"))
+    components = checkouts.resolve(options.components, options.projects, options.root)
     made = tree.lay([(c["project"], Path(c["checkout"])) for c in components], options.tree)
     print(f"{options.tree}: {len(made.owners)} files of {len(made.projects)} projects")
     return 0
@@ -54,7 +53,7 @@ def do_tree(options: argparse.Namespace) -> int:
 def do_bundle(options: argparse.Namespace) -> int:
     """Check a tree."""
     began = time.monotonic()
-    listed = json.loads(options.scenarios.read_text(encoding="utf-8")) if options.scenarios else []
+    listed = checkouts.resolve(options.scenarios, options.projects, options.root)
     sources = [scenarios.Source(s["project"], Path(s["checkout"]), s["path"]) for s in listed]
     made = bundle.run(tree.load(options.tree.resolve()), sources, baseline_of(options), options.work)
     return say(options, "bundle", f"bundle, {options.release or 'no release'}", made, began)
@@ -72,13 +71,16 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--validator", required=True, type=Path, help="a checkout of crowbar-validate-databags")
     lay = kinds.add_parser("tree", help="lay projects into one tree")
     lay.set_defaults(do=do_tree)
-    lay.add_argument("--components", required=True, type=Path, help='JSON: [{"project": ..., "checkout": ...}, ...]')
+    lay.add_argument("--components", required=True, type=Path, help='JSON: [{"project": ...}, ...]')
     lay.add_argument("--tree", required=True, type=Path)
     all_of_it = kinds.add_parser("bundle", help="check a tree")
     all_of_it.set_defaults(do=do_bundle)
     all_of_it.add_argument("--tree", required=True, type=Path)
-    all_of_it.add_argument("--scenarios", type=Path, help='JSON: [{"project": ..., "checkout": ..., "path": ...}, ...]')
+    all_of_it.add_argument("--scenarios", type=Path, help='JSON: [{"project": ..., "path": ...}, ...]')
     all_of_it.add_argument("--work", required=True, type=Path, help="a folder for what is made on the way")
+    for kind in (lay, all_of_it):
+        kind.add_argument("--projects", type=Path, help="JSON: Zuul's list of projects; else each has a `checkout`")
+        kind.add_argument("--root", type=Path, default=Path.home(), help="the folder that src_dir is in")
     for kind in (one, all_of_it):
         kind.add_argument("--release", default="")
         kind.add_argument("--baseline", type=Path, default=HERE / "baseline")
@@ -91,7 +93,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         code: int = options.do(options)
-    except (programs.ProgramError, tree.TreeError, scenarios.ScenarioError, OSError) as error:
+    except (programs.ProgramError, tree.TreeError, scenarios.ScenarioError, checkouts.CheckoutError, OSError) as error:
         print(f"crowbar_checks: {error}", file=sys.stderr)
         return 2
     return code

@@ -10,8 +10,13 @@ def first_word(error, path)
   line.sub(/\A#{Regexp.escape(path)}:/, "line ").sub(/\Aline (\d+):/, 'line \1:')
 end
 
+# Chef's ERB is Erubis: a line with nothing but a statement leaves nothing behind, not even its end; here that stays inside.
+LONE_STATEMENT = /^[ \t]*(<%(?![=%])(?:(?!%>).)*?)-?%>[ \t]*\r?\n/m
+
 def template(text)
-  ERB.instance_method(:initialize).parameters.include?([:key, :trim_mode]) ? ERB.new(text, trim_mode: "-") : ERB.new(text, nil, "-")
+  text = text.gsub(LONE_STATEMENT) { "#{Regexp.last_match(1)}\n%>" }
+  keyword = ERB.instance_method(:initialize).parameters.include?([:key, :trim_mode])
+  keyword ? ERB.new(text, trim_mode: "-") : ERB.new(text, nil, "-")
 end
 
 question = JSON.parse($stdin.read)
