@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test unit-and-cloud lint docs packages devstack-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
+.PHONY: help demo test unit-and-cloud lint docs packages devstack-check crowbar-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ conformance: install-test  ## the tests that Nodepool ships, against our driver
 
 devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR [TREES=DIR]
 	$(SUDO) $(BIN)/python -m tests.devstack $(if $(TREES),--sources $(TREES)) $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
+
+crowbar-check: test-packages install-test  ## the Crowbar checks on upstream's projects: make crowbar-check CROWBAR=DIR [RELEASE=cloud9] [SCENARIOS=OWNER/NAME:PATH]
+	$(BIN)/python -m tests.crowbar $(if $(RELEASE),--release $(RELEASE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(or $(CROWBAR),$(error CROWBAR=DIR: which folder has clones as DIR/crowbar/NAME?))
 
 chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos

@@ -5,7 +5,8 @@ DIR has clones as DIR/crowbar/NAME or DIR/crowbar/NAME.git, bare or not; they ar
 seeds/crowbar.yaml that is asked for, or all, its branches are laid into a temporary folder, each project is checked for
 itself, then all of them in one tree. `--scenarios OWNER/NAME:PATH` takes scenarios of a further clone, %R in PATH being
 the release's name. `--demonstration FILE` tries the changes of a seed's demonstration instead: each alone with what it
-depends on, against the vote that it ought to bring. Ends with 1 if something is not as expected; 2 if a clone is missing.
+depends on, against the vote that it ought to bring. Ends with 1 if something is not as expected; 2 if a clone is
+missing.
 """
 
 from __future__ import annotations

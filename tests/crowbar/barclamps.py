@@ -86,9 +86,11 @@ def cookbook(name: str, depends: tuple[str, ...] = (), recipe: str = "") -> dict
 
 def yaml_of(name: str, requires: tuple[str, ...] = (), member: str = "") -> str:
     """A barclamp's YAML."""
-    return f"barclamp:\n  name: {name}\n  requires: {json.dumps(requires)}\n" + (
-        f"  member: [{member}]\n" if member else ""
-    ) + "crowbar:\n  layout: 1\n  order: 10\n"
+    return (
+        f"barclamp:\n  name: {name}\n  requires: {json.dumps(requires)}\n"
+        + (f"  member: [{member}]\n" if member else "")
+        + "crowbar:\n  layout: 1\n  order: 10\n"
+    )
 
 
 def databag(prefix: str = "template-web") -> dict[str, str]:
@@ -118,7 +120,8 @@ def later(folder: Path) -> dict[str, Path]:
         "crowbar.yml": yaml_of("crowbar"), "dns.yml": yaml_of("dns", ("@crowbar",), "crowbar"),
         ".travis.yml": "language: ruby\n",
         **cookbook("common"), **cookbook("dns", ("common",), 'include_recipe "common"\n'),
-        "chef/roles/dns.rb": 'name "dns"\nrun_list("recipe[dns]")\n', "bin/crowbar_dns": "#!/usr/bin/env ruby\nputs 1\n",
+        "chef/roles/dns.rb": 'name "dns"\nrun_list("recipe[dns]")\n',
+        "bin/crowbar_dns": "#!/usr/bin/env ruby\nputs 1\n",
     })  # fmt: skip
     write(projects["acme/web"], {
         "web.yml": yaml_of("web", ("dns", "@crowbar")), **databag(),

@@ -69,7 +69,5 @@ def bundle(folder: Path, components: dict[str, Path], scenarios: list[dict[str, 
     if laid.returncode != 0:
         return Result(laid.returncode, laid.stdout + laid.stderr, {})
     output = folder / "bundle"
-    done = run(
-        "bundle", "--tree", tree, "--scenarios", wanted, "--work", folder / "work", "--output", output, *more
-    )
+    done = run("bundle", "--tree", tree, "--scenarios", wanted, "--work", folder / "work", "--output", output, *more)
     return result_of(done, output / "bundle.json")

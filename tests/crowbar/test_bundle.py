@@ -104,7 +104,8 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "migrations", "migration 3 is beyond schema-revision 2 of the template: it never runs",
     ),
     "migration without a number": (
-        f"{DATABAGS}/migrate/web/third.rb", "def upgrade\nend\n", "migrations", "a migration's name begins with a number",
+        f"{DATABAGS}/migrate/web/third.rb", "def upgrade\nend\n",
+        "migrations", "a migration's name begins with a number",
     ),
 }  # fmt: skip
 
@@ -149,7 +150,10 @@ def test_a_cookbook_moves_from_one_project_to_another(later: dict[str, Path], ch
     move_out(later["acme/core"])
     alone = check(later)
     assert not alone.passed
-    assert "cookbooks: acme/web/chef/cookbooks/web/metadata.rb: depends on common, which is in no project" in alone.faults()
+    assert (
+        "cookbooks: acme/web/chef/cookbooks/web/metadata.rb: depends on common, which is in no project"
+        in alone.faults()
+    )
     barclamps.write(later["acme/web"], barclamps.cookbook("common"))
     assert check(later).passed, "both halves"
     barclamps.write(later["acme/core"], barclamps.cookbook("common"))

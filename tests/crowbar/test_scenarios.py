@@ -96,7 +96,9 @@ SCENARIOS: dict[str, tuple[str, str]] = {
     "unknown placeholder": ("    port: ##port##\n", "no value for the placeholder ##port##"),
     "no YAML": ("    port: [\n", "did not find expected node content"),
     "wiped": ("    port: 1\n  wipe_attributes: [port]\n", ""),
-    "wiped for good": ("    names: []\n  wipe_attributes: [port]\n", "web.default: /attributes/web: key 'port:' is required."),
+    "wiped for good": (
+        "    names: []\n  wipe_attributes: [port]\n", "web.default: /attributes/web: key 'port:' is required."
+    ),
     "wiped below a name with a dot": ("    port: 1\n  wipe_attributes: ['tuning.a\\.b']\n", ""),
     "added to a list": ("    names: [there]\n", ""),
 }  # fmt: skip

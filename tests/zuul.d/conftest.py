@@ -51,8 +51,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def public() -> list[Stanza]:
-    """What a tenant gets that has this project: zuul.d/, and zuul-openstack.d/ where it runs OpenStack's jobs."""
-    return stanzas(ROOT / "zuul.d", ROOT / "zuul-openstack.d")
+    """What a tenant gets that has this project: zuul.d/, and the folders for those who run OpenStack's or Crowbar's."""
+    return stanzas(ROOT / "zuul.d", ROOT / "zuul-openstack.d", ROOT / "zuul-crowbar.d")
 
 
 @pytest.fixture(scope="session")

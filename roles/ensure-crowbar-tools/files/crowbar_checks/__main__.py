@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bundle, checkouts, programs, report, scenarios, tree, unit
+from .findings import Found, Verdict
 
 HERE = Path(__file__).parent
 
@@ -26,7 +27,7 @@ def baseline_of(options: argparse.Namespace) -> dict[str, Any]:
     return {}
 
 
-def say(options: argparse.Namespace, name: str, title: str, made: Any, began: float) -> int:
+def say(options: argparse.Namespace, name: str, title: str, made: tuple[Found, Verdict], began: float) -> int:
     """Write the report of a check and return the exit code."""
     found, verdict = made
     found.counts["seconds"] = round(time.monotonic() - began)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Crowbar API for `crowbar_batch`: enough of machines and proposals to build a scenario, on a tree and no machine.
 
-Owns a thread and a Ruby process that judges proposals by the tree's schemas; both end with the context. A proposal that
-is created is the tree's template; one that is edited or committed is refused with 400 where it breaks its schema; what is
-committed is applied at once.
+Owns a thread and a Ruby process that judges proposals by the tree's schemas; both end with the context. A proposal
+that is created is the tree's template; one that is edited or committed is refused with 400 where it breaks its schema;
+what is committed is applied at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Judge:
         command = ["ruby", "-Eutf-8:utf-8", str(RUBY / "judge.rb"), str(tree)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, question: dict[str, Any]) -> Any:
+    def ask(self, question: dict[str, Any]) -> Any:  # noqa: ANN401  what JSON holds
         """Put one question."""
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101, PT018  both are pipes
         self.process.stdin.write(json.dumps(question) + "\n")
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(sent)
 
-    do_GET = do_PUT = do_POST = answer  # noqa: N815  the names that http.server calls
+    do_GET = do_PUT = do_POST = answer
 
     def decide(self, parts: list[str], body: str) -> tuple[int, Any]:
         """Say what a request brings."""
@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.api.edit(barclamp, path[1], json.loads(body))
         return 404, {"error": f"no {self.command} {self.path}"}
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 

@@ -2,7 +2,7 @@
 """Build scenarios with the tree's own crowbar_batch, against an API that has no machines behind it.
 
 Only scenarios whose proposals satisfy their schemas are built: the others are told of already. A build that fails is a
-fault of the tree: of crowbar_batch itself, of the libraries that it takes from the framework, or of the order in a scenario.
+fault of the tree: of crowbar_batch itself, of the libraries that it takes from the framework, or of a scenario's order.
 """
 
 from __future__ import annotations
@@ -35,10 +35,22 @@ def build(tree: Tree, server: Server, scenario: Path) -> str | None:
     server.api.begin(sorted(set(ALIAS.findall(text))))
     command = ["ruby", "-Eutf-8:utf-8", str(programs.RUBY / "batch.rb"), str(tree.root / PROGRAM)]
     command += ["--hostname", "127.0.0.1", "--port", str(server.port), "--timeout", "60", "build", str(scenario)]
-    settings = {**os.environ, "CROWBAR_USERNAME": "crowbar", "CROWBAR_PASSWORD": "crowbar", "CROWBAR_KEY": "crowbar:crowbar", "LANG": "C.UTF-8"}
+    settings = {
+        **os.environ,
+        "CROWBAR_USERNAME": "crowbar",
+        "CROWBAR_PASSWORD": "crowbar",
+        "CROWBAR_KEY": "crowbar:crowbar",
+        "LANG": "C.UTF-8",
+    }
     try:
         done = subprocess.run(
-            command, env=settings, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False
+            command,
+            env=settings,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"crowbar_batch did not end within {SECONDS} s"

@@ -13,9 +13,7 @@ from .findings import Found, Verdict, entries_of, weigh
 PLACEHOLDERS = Path(__file__).parent / "placeholders.yaml"
 
 
-def run(
-    tree: trees.Tree, sources: list[scenarios.Source], known: dict[str, Any], work: Path
-) -> tuple[Found, Verdict]:
+def run(tree: trees.Tree, sources: list[scenarios.Source], known: dict[str, Any], work: Path) -> tuple[Found, Verdict]:
     """Run them all and weigh what they find."""
     found = Found()
     trees.check(tree, found)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether every cookbook and recipe that is asked for is in the tree, whoever brings it.
 
-Reads metadata.rb (`depends`), `include_recipe`, `cookbook "x"` of templates and files, and the run lists of chef's roles.
+Reads metadata.rb (`depends`), `include_recipe`, `cookbook "x"` of templates and files, and run lists of chef's roles.
 What a recipe puts together at run time ("nova::#{backend}") can't be read here; how often that is so is counted.
 """
 

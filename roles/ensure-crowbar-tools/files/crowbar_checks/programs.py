@@ -18,7 +18,7 @@ class ProgramError(Exception):
     """A program could not do its work."""
 
 
-def run(program: str, question: Any, *arguments: str) -> Any:
+def run(program: str, question: Any, *arguments: str) -> Any:  # noqa: ANN401  what JSON holds
     """Run one to its end and return what it says."""
     command = ["ruby", "-Eutf-8:utf-8", str(RUBY / f"{program}.rb"), *arguments]
     try:

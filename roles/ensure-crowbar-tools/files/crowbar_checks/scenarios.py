@@ -60,7 +60,8 @@ def check(
     if filled:
         filled.mkdir(parents=True, exist_ok=True)
     question = {
-        "files": [str(f) for f in places], "values": values, "domain": DOMAIN, "filled": str(filled) if filled else None,
+        "files": [str(f) for f in places], "values": values, "domain": DOMAIN,
+        "filled": str(filled) if filled else None,
     }  # fmt: skip
     good = []
     proposals = 0

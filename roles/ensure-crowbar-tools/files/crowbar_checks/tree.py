@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lay the checkouts of a release into one tree, as Crowbar's own installer and packages do, and remember whose what is.
 
-The layout is barclamp_install.rb's (`bc_install_layout_1_app`): `bin`, `chef` and `crowbar_framework` of each component,
-its `updates`, and its YAML as `crowbar_framework/barclamps/NAME.yml`; `doc` and `etc` as the packages do. Until Cloud 5
-a barclamp's YAML is called crowbar.yml and bears the barclamp's name only inside. Files whose name begins with a dot stay
-behind. The installer's own scripts go into `bin`. Owns the folder that it is told to write; it must not be there yet.
+The layout is barclamp_install.rb's (`bc_install_layout_1_app`): `bin`, `chef` and `crowbar_framework` of each
+component, its `updates`, and its YAML as `crowbar_framework/barclamps/NAME.yml`; `doc` and `etc` as the packages do.
+Until Cloud 5 a barclamp's YAML is called crowbar.yml and bears the barclamp's name only inside. Files whose name begins
+with a dot stay behind. The installer's own scripts go into `bin`. Owns the folder that it is told to write; it must be
+empty or not there yet.
 """
 
 from __future__ import annotations

@@ -92,8 +92,13 @@ def check_rspec(project: Project, runs: bool, found: Found) -> None:
         return
     try:
         done = subprocess.run(
-            ["rspec", "--no-color"], cwd=project.checkout, capture_output=True, text=True, timeout=RSPEC_SECONDS, check=False
-        )  # fmt: skip
+            ["rspec", "--no-color"],
+            cwd=project.checkout,
+            capture_output=True,
+            text=True,
+            timeout=RSPEC_SECONDS,
+            check=False,
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         raise programs.ProgramError(f"rspec: {error}") from error
     ended = EXAMPLES.search(done.stdout)
