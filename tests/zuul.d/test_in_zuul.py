@@ -43,10 +43,14 @@ VERDICT = re.compile(r"^Build (\w+)(?: \((\w+) pipeline\))?\.", re.MULTILINE)
 RESULT = re.compile(r"^- (\S+) (https?://\S+) : (\S+) in (.+)$", re.MULTILINE)
 
 
-def load(root: Path, pipelines: str, *, openstack: bool = True) -> Any:  # noqa: ANN401 - Zuul's Layout has no types
+# The deployment's jobs by themselves; their ancestor wants Crowbar's projects in the tenant.
+CROWBAR_BASE = "- job: {name: zuul-suse-crowbar-base, parent: zuul-suse-base, abstract: true}\n"
+
+
+def load(root: Path, pipelines: str, *more: Path, openstack: bool = True) -> Any:  # noqa: ANN401 - no types
     """Load the seeded config project and this project into a tenant's layout; what Zuul complains of is an error.
 
-    With `openstack` the tenant has upstream's jobs, and takes our jobs that descend from them.
+    With `openstack` the tenant has the jobs that ours of devstack descend from, and takes those. `more`: files of ours.
     """
     config = configparser.ConfigParser()
     config.read_string(CONNECTIONS)
@@ -57,13 +61,15 @@ def load(root: Path, pipelines: str, *, openstack: bool = True) -> Any:  # noqa:
     parser = TenantParser(connections, None, mock.MagicMock(connections=connections), None, None, limits, None, None)
     tenant = model.Tenant("zuul-suse")
     tenant.allowed_labels = tenant.disallowed_labels = None
+    # The sandbox's tenant; Zuul's defaults are too small for Crowbar's cluster (docs/crowbar-deploy.rst).
+    tenant.max_nodes_per_job, tenant.max_job_timeout = 6, 21600
     parsed = model.ParsedConfig()
     seed = root / "seeds" / "config-project"
     trusted_files = [seed / "zuul.d" / "base-job.yaml", seed / pipelines / "pipelines.yaml"]
     folders = ("zuul.d", "zuul-openstack.d") if openstack else ("zuul.d",)
     for name, trusted, files in (
         ("suse/config-project", True, trusted_files),
-        ("zuul-suse", False, sorted(path for folder in folders for path in (root / folder).glob("*.yaml"))),
+        ("zuul-suse", False, [*sorted(path for folder in folders for path in (root / folder).glob("*.yaml")), *more]),
     ):
         project = model.Project(name, connections.getSource("gerrit"))
         tpc = model.TenantProjectConfig(project)
@@ -112,6 +118,29 @@ def test_zuul_takes_the_template_of_a_project(layout: Any, name: str) -> None:  
     (template,) = layout.project_templates[f"zuul-suse-devstack-{name}"]
     assert template.pipelines["check"].job_list.jobs
     assert set(template.pipelines["check"].job_list.jobs) <= set(layout.jobs)
+
+
+def test_zuul_puts_the_crowbar_deployments_together(root: Path, tmp_path: Path) -> None:
+    """Each branch has the nodes of its release, and what a job does not say is its parent's."""
+    base = tmp_path / "base.yaml"
+    base.write_text(CROWBAR_BASE)
+    layout = load(root, "zuul.d", base, root / "zuul-crowbar.d" / "crowbar-deploy-jobs.yaml", openstack=False)
+    variants = {name: jobs for name, jobs in layout.jobs.items() if name.startswith("zuul-suse-crowbar-deploy")}
+    found = {
+        name.removeprefix("zuul-suse-crowbar-deploy"): [str(job.nodeset) for job in jobs]
+        for name, jobs in variants.items()
+    }
+    assert found == {
+        kind: [f"zuul-suse-crowbar-{topology}-{release}" for release in releases]
+        for kind, topology, releases in (
+            ("", "single", ["cloud9", "cloud8", "cloud7", "cloud6"]),
+            ("-multinode", "multinode", ["cloud9", "cloud8", "cloud7", "cloud6"]),
+            ("-ha", "ha", ["cloud9", "cloud8"]),
+        )
+    }
+    assert {jobs[0].parent for jobs in variants.values()} == {"zuul-suse-crowbar-base", "zuul-suse-crowbar-deploy"}
+    (template,) = layout.project_templates["zuul-suse-crowbar-deploy"]
+    assert "check" not in template.pipelines
 
 
 def test_a_tenant_without_openstack_takes_it(root: Path) -> None:

@@ -12,16 +12,16 @@ import yaml
 
 FAMILIES = {"base", "crowbar", "devstack", "image", "selftest"}
 JOB_NAME = re.compile(r"zuul-suse-([a-z]+)(-[a-z0-9.]+)*")
-NODESET_NAME = re.compile(r"zuul-suse-(single|multinode|ha)(-[a-z0-9.]+)*")
-LABEL_NAME = re.compile(r"(opensuse-(leap-\d+\.\d+|tumbleweed)|standin-debian)(-[a-z0-9]+)?")
+NODESET_NAME = re.compile(r"zuul-suse-(crowbar-)?(single|multinode|ha)(-[a-z0-9.]+)*")
+LABEL_NAME = re.compile(r"(opensuse-(leap-\d+\.\d+|tumbleweed)|sles-\d+-sp\d|standin-debian)(-[a-z0-9]+)?")
 DATACENTER_WORDS = ("nbg", "prague", "provo", "region", "rack")
 PLAYBOOK_LINES = 40
 TASK_FILE_LINES = 80
 
 
 def of(stanzas: list[Any], kind: str) -> list[Any]:
-    """Pick one kind of stanza, and never none."""
-    found = [s for s in stanzas if s.kind == kind]
+    """Pick one kind of stanza, and never none; of a job its main definition, not its variants for branches."""
+    found = [s for s in stanzas if s.kind == kind and not (kind == "job" and "branches" in s.body)]
     assert found, f"no {kind} at all"
     return found
 
@@ -45,7 +45,11 @@ def test_job_names(public: list[Any]) -> None:
 
 
 def test_a_job_stands_in_its_familys_file(public: list[Any]) -> None:
-    misplaced = {s.name: s.file for s in of(public, "job") if not s.file.endswith(f"/{s.name.split('-')[2]}-jobs.yaml")}
+    misplaced = {
+        s.name: s.file
+        for s in of(public, "job")
+        if not re.search(rf"/{s.name.split('-')[2]}(-[a-z]+)?-jobs\.yaml$", s.file)
+    }
     assert misplaced == {}
 
 
@@ -90,7 +94,7 @@ def test_labels_stand_in_one_file(root: Path, public: list[Any]) -> None:
     assert {s.file for s in of(public, "nodeset")} == {"zuul.d/nodesets.yaml"}
     elsewhere = {
         str(path.relative_to(root)): label
-        for folder in ("zuul.d", "zuul-openstack.d", "playbooks", "roles", "seeds/config-project")
+        for folder in ("zuul.d", "zuul-openstack.d", "zuul-crowbar.d", "playbooks", "roles", "seeds/config-project")
         for path in (root / folder).rglob("*.yaml")
         if path.name != "nodesets.yaml"
         for label in labels
@@ -100,15 +104,23 @@ def test_labels_stand_in_one_file(root: Path, public: list[Any]) -> None:
 
 
 def test_nodesets(public: list[Any]) -> None:
-    """Names by pattern; a `controller`, and devstack's group `tempest` on it, so that upstream's jobs fit."""
+    """Names by pattern; a `controller`, and devstack's group `tempest` on it, so that upstream's jobs fit.
+
+    Crowbar's have an `admin` node before those of the cloud, and `tempest` is the first of the cloud.
+    """
     nodesets = {s.name: s.body for s in of(public, "nodeset")}
     assert [n for n in nodesets if not NODESET_NAME.fullmatch(n)] == []
     for name, body in nodesets.items():
         if "alternatives" in body:
             assert [a for a in body["alternatives"] if a not in nodesets] == [], name
         else:
-            assert body["nodes"][0]["name"] == "controller", name
-            assert {g["name"]: g["nodes"] for g in body["groups"]}["tempest"] == ["controller"], name
+            nodes = [node["name"] for node in body["nodes"]]
+            groups = {g["name"]: g["nodes"] for g in body["groups"]}
+            if name.startswith("zuul-suse-crowbar-"):
+                assert nodes[0] == "admin", name
+                assert groups["cloud"] == (nodes := nodes[1:]), name
+            assert nodes[0] in ("controller", "controller1"), name
+            assert groups["tempest"] == nodes[:1], name
 
 
 def test_two_nodes_have_the_groups_of_upstreams_multinode_jobs(public: list[Any]) -> None:
