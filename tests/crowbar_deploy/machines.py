@@ -241,7 +241,9 @@ class Machines:
             "ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_PIPELINING": "1", "ANSIBLE_GATHERING": "explicit",
         }  # fmt: skip
 
-    def play(self, name: str, *, role: str = "", success: bool = True) -> subprocess.CompletedProcess[str]:
+    def play(
+        self, name: str, *, role: str = "", hosts: str = "all", success: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the jobs', or one role of it as the playbook calls it."""
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps(self.inventory()))
@@ -257,7 +259,7 @@ class Machines:
             playbook = self.folder / f"{role}.yaml"
             playbook.write_text(yaml.safe_dump(plays))
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook]
-        more = ["-e", json.dumps({"zuul_success": str(success)})]
+        more = ["--limit", hosts, "-e", json.dumps({"zuul_success": str(success)})]
         return subprocess.run(
             [*map(str, command), *more], env=self.environment(), cwd=self.folder, capture_output=True, text=True,
             timeout=280, check=False,
