@@ -8,6 +8,8 @@ import pytest
 from zuul_suse.seeds import SeedError
 from zuul_suse.seeds.description import Family, parse, read
 
+AUTOMATION = "SUSE-Cloud/automation"
+
 
 @pytest.fixture(scope="module")
 def crowbar(root: Path) -> Family:
@@ -20,7 +22,9 @@ def names(family: Family, release: str) -> list[str]:
 
 
 def test_crowbar_has_49_projects_of_which_one_is_skipped(crowbar: Family) -> None:
-    assert len(crowbar.projects) == 49
+    """And one beside them, for the scenarios that SUSE tested releases with."""
+    assert len([project for project in crowbar.projects if project.name.startswith("crowbar/")]) == 49
+    assert {project.name for project in crowbar.projects if not project.name.startswith("crowbar/")} == {AUTOMATION}
     skipped = {project.name for project in crowbar.projects} - {project.name for project in crowbar.taken}
     assert skipped == {"crowbar/crowbar-bootstrap"}
 
@@ -33,6 +37,12 @@ def test_the_releases_of_crowbar(crowbar: Family) -> None:
     assert len(names(crowbar, "cloud4-stoney")) == 35
     assert set(names(crowbar, "cloud5-tex")) - set(names(crowbar, "cloud4-stoney")) == {"crowbar/barclamp-manila"}
     assert names(crowbar, "cloud9") == ["crowbar/crowbar-core", "crowbar/crowbar-openstack", "crowbar/crowbar-ha"]
+
+
+def test_what_can_be_deployed_and_what_has_scenarios(crowbar: Family) -> None:
+    assert [release.name for release in crowbar.releases if release.deploy] == ["cloud6", "cloud7", "cloud8", "cloud9"]
+    (cloud9,) = [release for release in crowbar.releases if release.name == "cloud9"]
+    assert cloud9.scenarios == {AUTOMATION: "scripts/scenarios/cloud9"}
 
 
 def test_the_order_of_2014_is_the_installers(crowbar: Family) -> None:
@@ -76,7 +86,7 @@ def test_the_installer_belongs_to_every_release(text: str) -> None:
     ("old", "new", "told"),
     [
         ("branch: stable/4.0", "bransh: stable/4.0",
-         "releases.cloud7.bransh: unknown key (has branch, components, tools)"),
+         "releases.cloud7.bransh: unknown key (has branch, components, deploy, scenarios, tools)"),
         ("[crowbar/barclamp-nova]", "[crowbar/barclamp-nowa]",
          'releases.cloud4: "crowbar/barclamp-nowa" is no project (has crowbar/crowbar, crowbar/barclamp-nova, '),
         ("installer: crowbar/crowbar", "installer: crowbar/krowbar", 'installer: "crowbar/krowbar" is no project (has'),

@@ -140,7 +140,8 @@ def test_a_change_gets_the_bundle_of_its_branchs_release(layout: Any, crowbar: F
             found = jobs(layout, project, release.branch)
             assert set(found) == {UNIT, BUNDLE}, (release.name, project)
             job = found[BUNDLE]
-            assert checkouts(job) == expected, (release.name, project)
+            assert checkouts(job) == expected | dict.fromkeys(release.scenarios, "master"), (release.name, project)
+            assert {s["project"]: s["path"] for s in job.variables.get("crowbar_scenarios", [])} == release.scenarios
             assert job.variables["crowbar_release"] == release.name
             assert [c["component"] for c in job.variables["crowbar_components"]] == [
                 component.component for component in release.components
@@ -159,6 +160,7 @@ def test_a_branch_of_no_release_gets_no_bundle(layout: Any, crowbar: Family) -> 
     others = [
         (project.name, branch)
         for project in crowbar.taken
+        if project.name.startswith("crowbar/")
         for branch in (*project.branches, "feature/chef_db_drop", "stable/4x0")
         if (project.name, branch) not in belonging
     ]
@@ -179,6 +181,18 @@ def test_what_descends_from_the_deployment_has_its_projects_and_tools(layout: An
     assert found["crowbar/crowbar-core"] == "stable/5.0-pike"
     assert found["crowbar/crowbar-init"] == found["crowbar/crowbar-client"] == "master"
     assert len(found) == 7
+
+
+def test_a_release_that_can_not_be_deployed_has_no_variant_of_that(layout: Any) -> None:  # noqa: ANN401
+    change = changed(layout, "crowbar/crowbar", "release/stoney/master")
+    assert checkouts(frozen(layout, change, "zuul-suse-crowbar-deploy")) == {}
+
+
+def test_scenarios_alone_have_no_job(layout: Any) -> None:  # noqa: ANN401
+    item = mock.MagicMock()
+    item.manager.pipeline.name = "check"
+    change = changed(layout, "SUSE-Cloud/automation", "master")
+    assert layout.getProjectPipelineConfig(item, change) is None
 
 
 def test_default_branches(layout: Any, crowbar: Family) -> None:  # noqa: ANN401

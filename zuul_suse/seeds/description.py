@@ -22,6 +22,8 @@ RELEASE = {
     v.Required("branch"): NAME,
     v.Required("components"): v.All([NAME], v.Length(min=1, msg="empty: a release has a component at least")),
     v.Optional("tools", default=dict): {NAME: NAME},
+    v.Optional("scenarios", default=dict): {NAME: NAME},
+    v.Optional("deploy", default=True): bool,
 }
 PROJECT = {
     v.Required("name"): NAME,
@@ -57,12 +59,18 @@ class Project:
 
 @dataclass(frozen=True)
 class Release:
-    """Which projects belong together; components stand in the order in which they are installed."""
+    """Which projects belong together; components stand in the order in which they are installed.
+
+    `tools` are projects beside them, each with its branch; `scenarios` such whose default branch has scenarios for the
+    release, each with their folder. Only a release with `deploy` can be deployed.
+    """
 
     name: str
     branch: str
     components: tuple[Project, ...]
     tools: Mapping[str, str]
+    scenarios: Mapping[str, str]
+    deploy: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,10 @@ class Family:
     def taken(self) -> tuple[Project, ...]:
         """The projects that are not skipped."""
         return tuple(project for project in self.projects if project.skip is None)
+
+    @property
+    def default_branches(self) -> Mapping[str, str]:
+        return {project.name: project.default_branch for project in self.projects}
 
     def releases_of(self, project: Project) -> list[Release]:
         """Those that have the project as a component, or all that have its branch for the installer."""
@@ -146,11 +158,11 @@ def _family(data: Mapping[str, Any], place: str) -> Family:
         )
     releases = []
     for name, entry in data["releases"].items():
-        for wanted in (*entry["components"], *entry["tools"]):
+        for wanted in (*entry["components"], *entry["tools"], *entry["scenarios"]):
             if wanted not in by_name:
                 raise SeedError(f'{place}: releases.{name}: "{wanted}" is no project (has {", ".join(by_name)})')
         components = tuple(by_name[wanted] for wanted in entry["components"])
-        releases.append(Release(name, entry["branch"], components, entry["tools"]))
+        releases.append(Release(name, entry["branch"], components, entry["tools"], entry["scenarios"], entry["deploy"]))
     if data["installer"] not in by_name:
         raise SeedError(f'{place}: installer: "{data["installer"]}" is no project (has {", ".join(by_name)})')
     return Family(

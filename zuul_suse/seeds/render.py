@@ -89,23 +89,26 @@ def _releases(family: Family) -> str:
 
 def _release(family: Family, release: Release) -> str:
     projects = {family.installer: release.branch} | {project.name: release.branch for project in release.components}
+    scenarios = {name: family.default_branches[name] for name in release.scenarios}
     lines = [
         "",
         "- job:",
         f"    name: {BUNDLE}",
         f"    branches: {pattern(release.branch)}",
-        *_required(projects),
+        *_required(projects | scenarios),
         f"    vars: &{release.name}",
         f"      {FAMILY}_release: {release.name}",
         f"      {FAMILY}_installer: {family.installer}",
         f"      {FAMILY}_components:",
         *(f"        - {{project: {one.name}, component: {one.component}}}" for one in release.components),
-        "",
-        "- job:",
-        f"    name: {DEPLOY}",
-        f"    branches: {pattern(release.branch)}",
-        *_required(projects | dict(release.tools)),
-        f"    vars: *{release.name}",
+    ]
+    if scenarios:
+        lines += [f"      {FAMILY}_scenarios:"]
+        lines += [f"        - {{project: {name}, path: {path}}}" for name, path in release.scenarios.items()]
+    if release.deploy:
+        lines += ["", "- job:", f"    name: {DEPLOY}", f"    branches: {pattern(release.branch)}"]
+        lines += [*_required(projects | dict(release.tools)), f"    vars: *{release.name}"]
+    lines += [
         "",
         "- project-template:",
         f"    name: {TEMPLATE}-{release.name}",
@@ -131,15 +134,11 @@ def _projects(family: Family) -> str:
 
 
 def _project(family: Family, project: Project) -> str:
-    templates = [TEMPLATE, *(f"{TEMPLATE}-{release.name}" for release in family.releases_of(project))]
-    lines = [
-        "",
-        "- project:",
-        f"    name: {project.name}",
-        f"    default-branch: {project.default_branch}",
-        "    templates:",
-        *(f"      - {template}" for template in templates),
-    ]
+    lines = ["", "- project:", f"    name: {project.name}", f"    default-branch: {project.default_branch}"]
+    # Scenarios alone are no Crowbar: a change to them has no job of ours.
+    if not any(project.name in release.scenarios for release in family.releases):
+        templates = [TEMPLATE, *(f"{TEMPLATE}-{release.name}" for release in family.releases_of(project))]
+        lines += ["    templates:", *(f"      - {template}" for template in templates)]
     return "\n".join(lines)
 
 
