@@ -81,7 +81,9 @@ class Import:
         ]
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from zuul_suse.cli import main; main()", "seeds", "import"]
+        # Whoever runs tests in the background has SIGINT ignored, and a child would inherit that.
+        command = ["env", "--default-signal=INT", sys.executable, "-c", "from zuul_suse.cli import main; main()"]
+        command += ["seeds", "import"]
         return subprocess.Popen(
             [*command, *self._words, *words],
             stdout=subprocess.PIPE,
