@@ -37,6 +37,7 @@ failure_summary = module(SEEDED / "write-failure-summary" / "library" / "failure
 log_manifest = module(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
 pem_anchors = module(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
 file_comments = module(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
+devstack_failure = module(ROOT / "roles" / "write-devstack-summary" / "library" / "devstack_failure.py")
 
 
 def playbook(phase: str, tasks: list[dict[str, Any]], **stats: dict[str, int]) -> dict[str, Any]:
@@ -233,3 +234,18 @@ def test_comments() -> None:
             {"line": 3, "message": "y", "level": "warning"},
         ]
     }
+
+
+def test_what_devstacks_die_says_is_told_and_not_that_it_cleans_up(tmp_path: Path) -> None:
+    """`die` ends the trace, so nothing but the words themselves tells the clean-up from what was before it."""
+    (tmp_path / "logs").mkdir()
+    stamp = "2026-11-25 22:01:38.094 | "
+    lines = [
+        "++ functions-common:die:290 :   local exitcode=0",
+        "[Call Trace]",
+        "[ERROR] plugin.sh:3 no greeting today",
+        "exit_trap: cleaning up child processes",
+        "Error on exit",
+    ]
+    (tmp_path / "logs" / "devstacklog.txt").write_text("".join(f"{stamp}{line}\n" for line in lines))
+    assert devstack_failure.of_stack(str(tmp_path)) == ["stack.sh ended: [ERROR] plugin.sh:3 no greeting today"]

@@ -17,6 +17,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TRACE = re.compile(r"^\++ \S+:\S+:\d+")
 TRAP = re.compile(r"^\++ \S*stack\.sh:exit_trap:\d+")
 END = "Error on exit"
+# What stack.sh says when it cleans up; there is no trace before it where devstack's `die` ended the run.
+CLEANING = "exit_trap: "
 
 
 def lines_of(path):
@@ -34,7 +36,8 @@ def last_words(log):
         return None
     end = len(log) - 1 - log[::-1].index(END)
     trap = next((number for number, line in enumerate(log[:end]) if TRAP.match(line)), end)
-    said = [line.strip() for line in log[:trap] if line.strip() and not TRACE.match(line)]
+    lines = [line.strip() for line in log[:trap] if not TRACE.match(line)]
+    said = [line for line in lines if line and not line.startswith(CLEANING)]
     return said[-1] if said else "nothing"
 
 
