@@ -4,8 +4,8 @@
 DIR has clones as DIR/crowbar/NAME or DIR/crowbar/NAME.git, bare or not; they are only read. For each release of
 seeds/crowbar.yaml that is asked for, or all, its branches are laid into a temporary folder, each project is checked for
 itself, then all of them in one tree. `--scenarios OWNER/NAME:PATH` takes scenarios of a further clone, %R in PATH being
-the release's name. `--demonstration FILE` tries the changes of a seed's demonstration instead: each alone with what it
-depends on, against the vote that it ought to bring. Ends with 1 if something is not as expected; 2 if a clone is
+the release's name. `--demonstration` tries the changes that the seed shows instead: each alone with what it depends on,
+against the vote that it ought to bring. Ends with 1 if something is not as expected; 2 if a clone is
 missing.
 """
 
@@ -132,7 +132,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--release", action="append", default=[])
     parser.add_argument("--seed", type=Path, default=node.ROOT / "seeds" / "crowbar.yaml")
     parser.add_argument("--scenarios", action="append", default=[], metavar="OWNER/NAME:PATH")
-    parser.add_argument("--demonstration", type=Path, help="a YAML file with job and changes, as a seed has them")
+    parser.add_argument("--demonstration", action="store_true", help="try the changes that the seed shows")
     return parser.parse_args()
 
 
@@ -155,10 +155,10 @@ def main() -> int:
                 print(error, file=sys.stderr)
                 return 2
             if options.demonstration:
-                content = yaml.safe_load(options.demonstration.read_text())
-                shown = demonstration.read(content, str(options.demonstration))
+                shown = demonstration.read(seed["demonstration"], str(options.seed))
                 for change in shown.changes:
-                    wrong += try_change(release, place / change.name, shown, change.name)
+                    if (change.branch or seed["branch"]) == release.branch:
+                        wrong += try_change(release, place / change.name, shown, change.name)
             else:
                 wrong += check_release(release, place / "work")
     for fault in wrong:
