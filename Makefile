@@ -55,8 +55,8 @@ conformance: install-test  ## the tests that Nodepool ships, against our driver
 devstack-check: test-packages install-test  ## the overlay against upstream's real tree: make devstack-check DEVSTACK=DIR [TREES=DIR]
 	$(SUDO) $(BIN)/python -m tests.devstack $(if $(TREES),--sources $(TREES)) $(or $(DEVSTACK),$(error DEVSTACK=DIR: which tree of openstack/devstack?))
 
-crowbar-check: test-packages install-test  ## the Crowbar checks on upstream's projects: make crowbar-check CROWBAR=DIR [RELEASE=cloud9] [SCENARIOS=OWNER/NAME:PATH]
-	$(BIN)/python -m tests.crowbar $(if $(RELEASE),--release $(RELEASE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(or $(CROWBAR),$(error CROWBAR=DIR: which folder has clones as DIR/crowbar/NAME?))
+crowbar-check: test-packages install-test  ## the Crowbar checks on upstream's projects: make crowbar-check CROWBAR=DIR [RELEASE=cloud9]
+	$(BIN)/python -m tests.crowbar $(if $(RELEASE),--release $(RELEASE)) $(or $(CROWBAR),$(error CROWBAR=DIR: which folder has clones as DIR/crowbar/NAME?))
 
 chaos: cloud-packages install-test  ## faults between a real launcher and three regions of a real OpenStack
 	$(SUDO) $(BIN)/pytest -m chaos

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make crowbar-check CROWBAR=DIR`: what the unit and bundle jobs find in Crowbar's real projects, without a node.
 
-DIR has clones as DIR/crowbar/NAME or DIR/crowbar/NAME.git, bare or not; they are only read. For each release of
+DIR has clones as DIR/OWNER/NAME or DIR/OWNER/NAME.git, bare or not; they are only read. For each release of
 seeds/crowbar.yaml that is asked for, or all, its branches are laid into a temporary folder, each project is checked for
-itself, then all of them in one tree. `--scenarios OWNER/NAME:PATH` takes scenarios of a further clone, %R in PATH being
-the release's name. `--demonstration` tries the changes that the seed shows instead: each alone with what it depends on,
-against the vote that it ought to bring. Ends with 1 if something is not as expected; 2 if a clone is
-missing.
+itself, then all of them in one tree, with the scenarios that the seed has for the release. `--demonstration` tries the
+changes that the seed shows instead: each alone with what it depends on, against the vote that it ought to bring. Ends
+with 1 if something is not as expected; 2 if a clone is missing.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Release:
         return list(yaml.safe_load(file.read_text())) if file.exists() else []
 
 
-def lay_release(clones: Path, seed: dict[str, Any], name: str, folder: Path, scenarios: list[str]) -> Release:
+def lay_release(clones: Path, seed: dict[str, Any], name: str, folder: Path) -> Release:
     """Lay a release's branches, and say which commits those are."""
     entry = seed["releases"][name]
     projects = [seed["installer"], *entry["components"]]
@@ -58,13 +57,10 @@ def lay_release(clones: Path, seed: dict[str, Any], name: str, folder: Path, sce
         for path in made.missing:
             print(f"    {path}: not in this clone, empty here")
     listed = []
-    for wanted in scenarios:
-        project, _, path = wanted.partition(":")
+    for project, path in entry.get("scenarios", {}).items():
         made = lay(clones, project, "master", release.checkout(project))
-        place = path.replace("%R", name.partition("-")[0])
-        print(f"  {project} master {made.commit[:12]}: {place}")
-        if (made.folder / place).exists():
-            listed.append({"project": project, "checkout": str(made.folder), "path": place})
+        print(f"  {project} master {made.commit[:12]}: {path}")
+        listed.append({"project": project, "checkout": str(made.folder), "path": path})
     (folder / "scenarios.yaml").write_text(yaml.safe_dump(listed))
     return release
 
@@ -131,7 +127,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("clones", type=Path, help="the folder with the clones")
     parser.add_argument("--release", action="append", default=[])
     parser.add_argument("--seed", type=Path, default=node.ROOT / "seeds" / "crowbar.yaml")
-    parser.add_argument("--scenarios", action="append", default=[], metavar="OWNER/NAME:PATH")
     parser.add_argument("--demonstration", action="store_true", help="try the changes that the seed shows")
     return parser.parse_args()
 
@@ -150,7 +145,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="crowbar-check-") as temporary:
             place = Path(temporary)
             try:
-                release = lay_release(options.clones, seed, name, place / "src", options.scenarios)
+                release = lay_release(options.clones, seed, name, place / "src")
             except CheckoutError as error:
                 print(error, file=sys.stderr)
                 return 2
