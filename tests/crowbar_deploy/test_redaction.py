@@ -79,11 +79,14 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("place", PLACES)
+# The third secret has what separates a shell's words, and can't be one of them.
+WORDS = ("inline", "option", "option with =", "header in curl")
+
+
+@pytest.mark.parametrize(
+    ("place", "secret"), [(place, secret) for place in PLACES for secret in SECRETS[: 2 if place in WORDS else None]]
+)
 def test_a_secret_under_its_name(place: str, secret: str) -> None:
-    if place in ("inline", "option", "option with =", "header in curl") and secret == SECRETS[2]:
-        pytest.skip("a shell's word has none of these")
     text = clean(PLACES[place].format(secret))
     assert secret not in text
     assert MARK in text
