@@ -11,7 +11,7 @@ N ?= 100
 LATENCY ?= 100
 SOURCES := $(shell git ls-files zuul_suse seeds nodepool pyproject.toml)
 
-.PHONY: help demo test unit-and-cloud lint docs packages devstack-check crowbar-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
+.PHONY: help demo test lint docs packages devstack-check crowbar-check test-packages cloud-packages install install-test unit conformance chaos e2e bench down cloud cloud-tests cloud-down clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,13 +20,10 @@ demo: packages install  ## bring the sandbox up and show verdicts on real change
 	$(SUDO) $(BIN)/zuul-suse sandbox demo --state-dir $(STATE_DIR)
 
 test: cloud-packages install-test lint  ## all tests: linters, types, unit, real OpenStack, Nodepool's own, end to end
-	$(MAKE) -j 2 --output-sync=target unit-and-cloud conformance
-	$(MAKE) e2e
-
-# Side by side with Nodepool's own tests: both mostly wait.
-unit-and-cloud: install-test
 	$(MAKE) unit
 	$(SUDO) $(BIN)/pytest -m cloud
+	$(MAKE) conformance
+	$(MAKE) e2e
 
 lint: install-test  ## linters, types and import contracts
 	$(BIN)/ruff check .
