@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.roles.loading import load
+
 from .api import STEPS, Crowbar, Site
-from .test_redaction import basic, load
 
 ROLES = Path(__file__).parents[2] / "roles"
 OURS = [
@@ -24,7 +25,7 @@ OURS = [
 
 
 def module(role: str, name: str) -> ModuleType:
-    return load(ROLES / role / "library" / f"{name}.py", **{"ansible.module_utils.basic": basic})
+    return load(ROLES / role / "library" / f"{name}.py")
 
 
 mirrors = module("ensure-crowbar-mirrors", "crowbar_mirrors")

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib.util
 import json
 import lzma
-import sys
 import tarfile
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import pytest
+
+from tests.roles.loading import load
 
 ROLE = Path(__file__).parents[2] / "roles" / "collect-crowbar-logs"
 # Long and odd, a short word, and one with what may end a value.
@@ -24,24 +22,8 @@ SECRETS = ["xY7-hidden-9Qz", "tiger", "a,b;c}d"]
 MARK = "[redacted]"
 
 
-def load(path: Path, **modules: ModuleType) -> ModuleType:
-    """Load a role's Python; where Ansible is not installed, as on a node, names stand for it."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, modules):
-        spec.loader.exec_module(loaded)
-    return loaded
-
-
 redaction = load(ROLE / "module_utils" / "crowbar_redaction.py")
-basic = ModuleType("basic")
-basic.AnsibleModule = None  # type: ignore[attr-defined]
-logs = load(
-    ROLE / "library" / "crowbar_logs.py",
-    **{"ansible.module_utils.basic": basic, "ansible.module_utils.crowbar_redaction": redaction},
-)
+logs = load(ROLE / "library" / "crowbar_logs.py", crowbar_redaction=redaction)
 
 
 def clean(text: str, *known: str) -> str:

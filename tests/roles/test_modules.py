@@ -3,41 +3,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import pytest
+
+from tests.roles.loading import load
 
 ROOT = Path(__file__).parents[2]
 SEEDED = ROOT / "seeds" / "config-project" / "roles"
 
 
-def module(path: Path) -> ModuleType:
-    """Load a role's module; where Ansible is not installed, as on a node, its name stands for it."""
-    names = ("ansible", "ansible.module_utils", "ansible.module_utils.basic")
-    missing = {} if importlib.util.find_spec("ansible") else {name: ModuleType(name) for name in names}
-    if missing:
-        missing[names[-1]].AnsibleModule = None  # type: ignore[attr-defined]
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, missing):
-        spec.loader.exec_module(loaded)
-    return loaded
-
-
-failure_summary = module(SEEDED / "write-failure-summary" / "library" / "failure_summary.py")
-log_manifest = module(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
-pem_anchors = module(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
-file_comments = module(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
-devstack_failure = module(ROOT / "roles" / "write-devstack-summary" / "library" / "devstack_failure.py")
+failure_summary = load(SEEDED / "write-failure-summary" / "library" / "failure_summary.py")
+log_manifest = load(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
+pem_anchors = load(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
+file_comments = load(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
+devstack_failure = load(ROOT / "roles" / "write-devstack-summary" / "library" / "devstack_failure.py")
 
 
 def playbook(phase: str, tasks: list[dict[str, Any]], **stats: dict[str, int]) -> dict[str, Any]:

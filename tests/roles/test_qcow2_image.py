@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import struct
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
-from unittest import mock
 
 import pytest
+
+from tests.roles.loading import load
 
 PATH = Path(__file__).parents[2] / "roles" / "write-guest-image" / "library" / "qcow2_image.py"
 MIB = 1 << 20
@@ -22,15 +21,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def qcow2_image() -> ModuleType:
     """The role's module; a node that runs these tests has no Ansible."""
-    basic = mock.MagicMock()
-    missing = {"ansible": basic, "ansible.module_utils": basic, "ansible.module_utils.basic": basic}
-    spec = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, missing):
-        spec.loader.exec_module(loaded)
-    return loaded
+    return load(PATH)
 
 
 @pytest.mark.parametrize(("size_mib", "l1_entries"), [(1, 1), (16, 1), (512, 1), (513, 2), (4096, 8)])
