@@ -12,6 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from zuul_suse.seeds import clone
+
 
 class CheckoutError(Exception):
     """A clone or a branch is not there."""
@@ -29,17 +31,15 @@ class Checkout:
 
 def git(repository: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     """Run git on a repository that may be somebody else's."""
-    command = ["git", "-c", "safe.directory=*", f"--git-dir={repository}", *arguments]
+    command = ["git", "-c", "safe.directory=*", "-C", str(repository), *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, check=True).stdout
 
 
 def repository_of(clones: Path, project: str) -> Path:
-    """Find the git directory of a project below a folder of clones."""
-    tried = [clones / f"{project}.git", clones / project / ".git", clones / project]
-    for path in tried:
-        if (path / "HEAD").exists():
-            return path
-    raise CheckoutError(f"{clones}: no clone of {project} (looked for {', '.join(str(p) for p in tried)})")
+    """Find the clone of a project below a folder of clones."""
+    if found := clone.find(clones, project):
+        return found
+    raise CheckoutError(f"{clones}: no clone of {project} (looked for {project} and {project}.git)")
 
 
 def commit_of(repository: Path, branch: str) -> str:
