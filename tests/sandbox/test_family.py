@@ -12,9 +12,9 @@ from zuul_suse.sandbox.family import bring_without_history
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import git
 from zuul_suse.sandbox.state import State
-from zuul_suse.sandbox.zuul import LIMITS
 from zuul_suse.seeds.clone import obtain
 from zuul_suse.seeds.description import Project
+from zuul_suse.seeds.render import TENANT_LIMITS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = Project("crowbar/crowbar-core", "core", "stable/4.0", ("master", "stable/4.0", "stable/9.0"), None)
@@ -101,5 +101,5 @@ def test_the_tenant_takes_the_longest_and_the_largest_of_our_jobs() -> None:
     stanzas = [stanza for path in files for stanza in yaml.safe_load(path.read_text())]
     timeouts = [stanza["job"]["timeout"] for stanza in stanzas if "timeout" in stanza.get("job", {})]
     nodes = [len(stanza["nodeset"].get("nodes", [])) for stanza in stanzas if "nodeset" in stanza]
-    assert max(timeouts) <= LIMITS["max-job-timeout"]
-    assert max(nodes) <= LIMITS["max-nodes-per-job"]
+    assert max(timeouts) <= TENANT_LIMITS["max-job-timeout"]
+    assert max(nodes) <= TENANT_LIMITS["max-nodes-per-job"]

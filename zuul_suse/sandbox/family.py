@@ -16,8 +16,8 @@ from zuul_suse.seeds import SeedError, clone
 from zuul_suse.seeds.access import Sharing
 from zuul_suse.seeds.clone import BRANCHES, Clone
 from zuul_suse.seeds.description import Family
-from zuul_suse.seeds.gerrit import Gerrit, project_path
-from zuul_suse.seeds.move import LEFT_OUT, Wishes, failed, move
+from zuul_suse.seeds.gerrit import Gerrit
+from zuul_suse.seeds.move import LEFT_OUT, Wishes, ensure_head, ensure_project, failed, move
 
 # The CI's account is in the group that `gerrit.seed` gives its vote to.
 SHARING = Sharing("crowbar-acl", "crowbar-core", "Service Users")
@@ -50,23 +50,25 @@ def bring_without_history(state: State, source: Clone, folder: Path, progress: P
 
     :raises SandboxError: the clone lacks more of a branch's newest tree than files.
     """
-    name, default = source.project.name, source.project.default_branch
+    project = source.project
+    name = project.name
+    review = gerrit.admin(state) if state.choices.review == "gerrit" else None
+    if review:
+        ensure_project(review, project, SHARING.parent)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "HEAD").exists():
-        git(folder, "init", "-q", "--bare", "-b", default)
+        git(folder, "init", "-q", "--bare", "-b", project.default_branch)
     objects = source.folder / git(source.folder, "rev-parse", "--git-path", "objects")
     (folder / "objects" / "info" / "alternates").write_text(f"{objects}\n")
-    for branch in source.project.branches:
+    for branch in project.branches:
         if upstream := source.references.get(f"{BRANCHES}{branch}"):
             tree, lacking = _tree_of_what_is_there(folder, upstream)
             if lacking:
                 progress.say(f"{name}: {branch}: without {', '.join(lacking)}, which the clone lacks")
             commit = one_commit(folder, name, upstream, tree)
             repositories.push(state, folder, commit, name, branch=branch)
-    if state.choices.review == "gerrit":
-        review, path = gerrit.admin(state), project_path(name)
-        review.put(f"{path}/HEAD", {"ref": f"{BRANCHES}{default}"})
-        review.put(f"{path}/parent", {"parent": SHARING.parent, "commit_message": "Shared rights"})
+    if review:
+        ensure_head(review, project)
 
 
 def _tree_of_what_is_there(folder: Path, commit: str) -> tuple[str, list[str]]:

@@ -20,10 +20,9 @@ from zuul_suse.sandbox.service import Service, answers, wait_until
 from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
 from zuul_suse.sandbox.supervision import is_connected, listens
 from zuul_suse.sandbox.templates import render
+from zuul_suse.seeds.render import TENANT_LIMITS
 
 TENANT = "zuul-suse"
-# A tenant refuses jobs beyond 10800 seconds and 5 nodes unless it says otherwise: deployments of Crowbar want more.
-LIMITS = {"max-job-timeout": 21600, "max-nodes-per-job": 6}
 # The organisation of config projects and this project in the sandbox's Gerrit.
 CONFIG_PROJECT = "suse/config-project"
 # Zuul asks for these names of Ansible roots; both lead to the one that it uses by default.
@@ -114,7 +113,7 @@ def write_tenant(state: State) -> bool:
     untrusted = [{name: options} if options else name for name, options in projects.items()]
     source = {"config-projects": [CONFIG_PROJECT], "untrusted-projects": untrusted}
     sources = {state.choices.review or "gerrit": source}
-    tenant = {"name": TENANT, **LIMITS, "report-build-page": False, "source": sources}
+    tenant = {"name": TENANT, **TENANT_LIMITS, "report-build-page": False, "source": sources}
     text = yaml.safe_dump([{"tenant": tenant}], sort_keys=False)
     if tenant_file(state).exists() and tenant_file(state).read_text() == text:
         return False

@@ -142,6 +142,23 @@ def _each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> l
             raise
 
 
+def ensure_project(gerrit: Gerrit, project: Project, parent: str) -> None:
+    """An empty project below the parent; one that is there goes below it."""
+    path = project_path(project.name)
+    if not gerrit.exists(path):
+        gerrit.put(path, {"parent": parent, "create_empty_commit": False, "branches": [project.default_branch]})
+    elif gerrit.get(path).get("parent") != parent:
+        gerrit.put(f"{path}/parent", {"parent": parent, "commit_message": "Shared rights"})
+
+
+def ensure_head(gerrit: Gerrit, project: Project) -> str:
+    """HEAD leads to the default branch, which must be there; returns that branch's reference."""
+    path, head = f"{project_path(project.name)}/HEAD", f"{BRANCHES}{project.default_branch}"
+    if gerrit.get(path) != head:
+        gerrit.put(path, {"ref": head})
+    return head
+
+
 class _Mover:
     """Moves one project after another; each of its calls is alone with its project."""
 
@@ -167,7 +184,7 @@ class _Mover:
 
     def _moved(self, source: Clone) -> int:
         name = source.project.name
-        self._ensure_project(source.project)
+        ensure_project(self._gerrit, source.project, self._parent)
         there = self._listed(source)
         lacking = {ref: sha for ref, sha in source.references.items() if there.get(ref) != sha}
         for reference, sha in lacking.items():
@@ -178,19 +195,8 @@ class _Mover:
                 self._push(source, lacking)
             finally:
                 self._right.drop(name)
-        head = f"{BRANCHES}{source.project.default_branch}"
-        if self._gerrit.get(f"{project_path(name)}/HEAD") != head:
-            self._gerrit.put(f"{project_path(name)}/HEAD", {"ref": head})
-        self._verify(source, head)
+        self._verify(source, ensure_head(self._gerrit, source.project))
         return len(lacking)
-
-    def _ensure_project(self, project: Project) -> None:
-        path = project_path(project.name)
-        if not self._gerrit.exists(path):
-            body = {"parent": self._parent, "create_empty_commit": False, "branches": [project.default_branch]}
-            self._gerrit.put(path, body)
-        elif self._gerrit.get(path).get("parent") != self._parent:
-            self._gerrit.put(f"{path}/parent", {"parent": self._parent, "commit_message": "Shared rights"})
 
     def _refuse_what_went_on(self, source: Clone, reference: str, sha: str, there: str | None) -> None:
         """A branch may stand at an ancestor of what moves; anything else was not made by an import."""

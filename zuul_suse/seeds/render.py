@@ -19,6 +19,8 @@ SEED = Path("seeds") / f"{FAMILY}.yaml"
 TEMPLATE = f"zuul-suse-{FAMILY}"
 BUNDLE, DEPLOY = f"{TEMPLATE}-bundle", f"{TEMPLATE}-deploy"
 THIS_PROJECT = "zuul-suse"
+# A tenant refuses jobs beyond 10800 seconds and 5 nodes unless it says otherwise: deployments of Crowbar want more.
+TENANT_LIMITS = {"max-job-timeout": 21600, "max-nodes-per-job": 6}
 HEADER = f"""\
 # SPDX-License-Identifier: Apache-2.0
 ---
@@ -144,11 +146,12 @@ def _project(family: Family, project: Project) -> str:
 
 def _tenant(family: Family) -> str:
     """A part of Zuul's tenant file, which is the site's own: `untrusted-projects` of the Gerrit connection."""
+    limits = " and ".join(f"`{name}: {limit}`" for name, limit in TENANT_LIMITS.items())
     lines = [
         f"{HEADER.rstrip()}",
         "#",
         "# For the tenant file, below the connection that has the projects. Their own Zuul configuration is not read.",
-        "# The tenant itself wants `max-job-timeout: 21600` and `max-nodes-per-job: 6`, for the longest deployment.",
+        f"# The tenant itself wants {limits}, for the longest deployment.",
         "untrusted-projects:",
         f"  - {THIS_PROJECT}:",
         f"      extra-config-paths: [{', '.join(family.own_config_paths)}]",

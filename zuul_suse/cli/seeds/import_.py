@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -16,12 +15,14 @@ from typing import TextIO
 import click
 
 from zuul_suse.cli.sandbox import options
+from zuul_suse.sandbox import repositories
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.state import cache_folder
 from zuul_suse.seeds import SeedError, description
 from zuul_suse.seeds.access import Sharing
 from zuul_suse.seeds.gerrit import Gerrit
 from zuul_suse.seeds.move import LEFT_OUT, MOVED, Outcome, Wishes, failed, move
+from zuul_suse.seeds.render import SEED
 
 LEFT_OUT_CODE = 4
 
@@ -86,7 +87,7 @@ def import_(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
-    family = description.read(seed or _packaged())
+    family = description.read(seed or repositories.seed(SEED.name))
     sharing = Sharing(parent, core_group, ci_group)
     wishes = Wishes(base or family.hosting, cache_folder() / "import", sharing, only, skip_incomplete, jobs)
     outcomes = move(family, Gerrit(url, user, _password(password_file, user)), wishes, Progress())
@@ -115,10 +116,6 @@ def _tell(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> None
     pushed = sum(outcome.pushed for outcome in outcomes)
     told = ", ".join(f"{count} {result}" for result, count in counts.items())
     click.echo(f"{len(outcomes)} projects: {told}; {pushed or 'no'} branches and tags pushed, in {seconds:.0f} s")
-
-
-def _packaged() -> Path:
-    return Path(str(resources.files("zuul_suse") / "data" / "seeds" / "crowbar.yaml"))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
