@@ -204,7 +204,6 @@ class Machines:
             hosts[host] |= {"ensure_crowbar_nodes_mac": mac, "nodepool": {"private_ipv4": address}}
         for host, values in hosts.items():
             values["collect_crowbar_logs_folder"] = str(self.folder / "logs" / host)
-            values["collect_opensuse_logs_folder"] = str(self.folder / "logs" / host / "opensuse")
         groups = {"cloud": {"hosts": dict.fromkeys(CLOUD)}, "tempest": {"hosts": {"controller": None}}}
         return {"all": {"hosts": hosts, "children": groups, "vars": {**self.given(), **self.variables}}}
 
@@ -227,7 +226,6 @@ class Machines:
             "run_crowbar_install_interval": 0.02, "run_crowbar_install_timeout": 20,
             "ensure_crowbar_nodes_api": url, "ensure_crowbar_nodes_interval": 0.02, "ensure_crowbar_nodes_timeout": 20,
             "ensure_crowbar_nodes_register_url": f"{url}/mirror/suse-12.4/x86_64/crowbar_register",
-            "collect_opensuse_logs_commands": [], "collect_opensuse_logs_files": [],
         }  # fmt: skip
 
     def environment(self) -> dict[str, str]:
