@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from zuul_suse.datacenter import Gone, ImageFile, Quota, Server
 from zuul_suse.fleet import images
+from zuul_suse.fleet.blame import Blame
+from zuul_suse.fleet.group import Group, Groups
 from zuul_suse.fleet.images import join_images, split_images
 from zuul_suse.fleet.member import Member
 from zuul_suse.fleet.placement import Choice, Demand, choose
@@ -39,7 +41,13 @@ class Fleet:
         self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
+        self._groups = Groups()
         self._started = False
+        self.clock = next(iter(self.members.values())).clock
+        breakers = {name: member.breaker for name, member in self.members.items()}
+        self.blame = Blame(breakers, self.clock, self._log)
+        for member in self.members.values():
+            member.blame = self.blame
 
     def start(self) -> None:
         """Begin to poll; harmless when it is done already."""
@@ -84,25 +92,119 @@ class Fleet:
         prefer: str | None = None,
         avoid: Collection[str] = (),
         exclude: Mapping[str, str] | None = None,
+        group: Group | None = None,
     ) -> Choice:
-        """Place, and reserve room for each demand under its key, as one step."""
+        """Place, and reserve room for each demand under its key, as one step; so they are a group, or join one."""
         with self._lock:
-            ruled_out = dict(exclude or {})
-            while True:
-                choice = self.place(list(demands.values()), prefer=prefer, avoid=avoid, exclude=ruled_out)
-                if choice.name is None or self.members[choice.name].claim(demands):
-                    return choice
-                ruled_out[choice.name] = "its probe is under way"
+            choice = self._claim(demands, prefer, avoid, exclude or {})
+            if choice.name is not None:
+                self._join(group, demands, choice.name)
+            return choice
+
+    def _claim(
+        self, demands: Mapping[str, Demand], prefer: str | None, avoid: Collection[str], exclude: Mapping[str, str]
+    ) -> Choice:
+        ruled_out = dict(exclude)
+        while True:
+            choice = self.place(list(demands.values()), prefer=prefer, avoid=avoid, exclude=ruled_out)
+            if choice.name is None or self.members[choice.name].claim(demands):
+                return choice
+            ruled_out[choice.name] = "its probe is under way"
 
     def rename(self, key: str, new: str) -> None:
         """Hand a claim on, wherever it is."""
-        for member in self.members.values():
-            member.claims.rename(key, new)
+        with self._lock:
+            for member in self.members.values():
+                member.claims.rename(key, new)
+            self._groups.rename(key, new)
 
     def release(self, key: str) -> None:
-        """Give a claim up, wherever it is."""
+        """Give a claim up, wherever it is: there will be no launch, or it has ended well."""
+        with self._lock:
+            self._release([key])
+            self._groups.drop(key)
+
+    def _release(self, keys: Iterable[str], but: str | None = None) -> None:
         for member in self.members.values():
-            member.claims.release(key)
+            if member.name != but:
+                for key in keys:
+                    member.claims.release(key)
+
+    # Groups of launches
+
+    def group_of(self, key: str) -> Group | None:
+        """The launches that end in the same datacenter as this one; None if it has no claim and no launch."""
+        return self._groups.get(key)
+
+    def join(self, group: Group | None, key: str, demand: Demand) -> Group:
+        """Have a launch belong to a group though it has no claim; None is a group of its own."""
+        with self._lock:
+            return self._join(group, {key: demand}, None)
+
+    def _join(self, group: Group | None, demands: Mapping[str, Demand], datacenter: str | None) -> Group:
+        group = group or Group(datacenter, self.clock())
+        group.datacenter, group.seen = group.datacenter or datacenter, self.clock()
+        self._groups.add(group, demands)
+        return group
+
+    def keep(self, group: Group, kept: Mapping[str, Demand], datacenter: str) -> None:
+        """These servers were ready before and belong to the group while it stays in this datacenter."""
+        with self._lock:
+            group.kept, group.kept_in = dict(kept), datacenter
+
+    def move(
+        self,
+        group: Group,
+        key: str,
+        *,
+        prefer: str | None = None,
+        avoid: Collection[str] = (),
+        exclude: Mapping[str, str],
+    ) -> Choice:
+        """Room for one of a group's launches: elsewhere with all the others, else beside them.
+
+        Where it is given, it is claimed for all that have none, and what the group had elsewhere is released.
+        """
+        with self._lock:
+            group.seen = self.clock()
+            here = None if group.is_alone(key) else group.anchor
+            away = {**({here: "the request's other nodes are there"} if here else {}), **exclude}
+            whole = self._claim({**group.demands, **group.kept}, prefer, avoid, away)
+            if whole.name is not None:
+                self._release([*group.demands], but=whole.name)
+                group.settle(whole.name)
+                self._groups.add(group, {})
+                return whole
+            if here is None or here in exclude:
+                return whole
+            needed = {key: group.demands[key]} if group.datacenter else group.demands
+            others = {name: "" for name in self.members if name != here}
+            beside = self._claim(needed, None, (), others)
+            if beside.name is not None:
+                group.settle(here)
+                return beside
+            reasons = {**whole.reasons, here: beside.reasons[here]}
+            return Choice(None, reasons, whole.waits | beside.waits)
+
+    def let_go(self, group: Group) -> None:
+        """The group gives up all it has: what waits holds nothing for long."""
+        with self._lock:
+            self._release(group.demands)
+            group.leave()
+
+    def end(self, key: str) -> None:
+        """A launch ended in vain, and with it the request of its group."""
+        with self._lock:
+            group = self._groups.get(key)
+            if group is not None:
+                group.lost = True
+            self._release([key])
+            self._groups.drop(key)
+
+    def disband(self, group: Group) -> None:
+        """The request is given up: its launches end each by itself."""
+        with self._lock:
+            group.lost = True
 
     def fits_when_empty(self, demands: Sequence[Demand]) -> bool:
         """Whether some datacenter is big enough. One that wasn't heard of yet may be."""

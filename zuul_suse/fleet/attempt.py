@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from zuul_suse.datacenter import Server
+from zuul_suse.fleet.blame import Subject
 from zuul_suse.fleet.breaker import OPEN
 from zuul_suse.fleet.member import Member
 
@@ -16,6 +17,7 @@ class Attempt:
     """See the module."""
 
     member: Member
+    subject: Subject  # what failures are counted by
     tag: str  # the order's LAUNCH_TAG: tells the server if the call's answer is lost
     since: float  # of the present state
     ordered_at: float = 0.0
@@ -33,9 +35,13 @@ class Attempt:
             return True
         if self.server_id:
             return self.member.clock() - self.since > patience
-        if self.began is None:  # it waits for a worker thread
-            return self.member.breaker.state == OPEN
-        return self.member.clock() - self.began > patience
+        return self.began is not None and self.member.clock() - self.began > patience
+
+    def is_outdated(self) -> bool:
+        """Whether it waits for a worker thread to ask what is better not asked any more."""
+        if self.began is not None or self.server_id:
+            return False
+        return self.member.breaker.state == OPEN or self.member.blame.is_open(self.subject.label, self.member.name)
 
     def hangs(self, answer: float) -> bool:
         """Whether it would be better off elsewhere: no answer to the create call for `answer` seconds, or no list."""

@@ -59,6 +59,12 @@ class Breaker:
             asleep = self._probe_since is None and self._opened_at is not None
             return asleep and self._clock() - (self._opened_at or 0.0) >= self._rest + self._shortest
 
+    @property
+    def probing(self) -> bool:
+        """Whether a probe is under way."""
+        with self._lock:
+            return self._probe_since is not None and self._clock() - self._probe_since <= self._longest
+
     def _admits(self) -> bool:
         state = self._state()
         if state == HALF_OPEN:

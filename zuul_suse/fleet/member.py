@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Quota, Server, total
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Order, Quota, Server, total
+from zuul_suse.fleet.blame import Blame, Subject
 from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
@@ -60,6 +61,7 @@ class Member:
         self.metrics = metrics or NoMetrics()
         self.owns = owns  # whether a server is this provider's
         self.breaker = breaker or Breaker(clock=clock)
+        self.blame = Blame({self.name: self.breaker}, clock, log)  # until a fleet brings its own, for all its members
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
         datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock)
         self.claims = Claims(clock)
@@ -145,8 +147,7 @@ class Member:
         return self.poller.hangs_for > self.NO_ANSWER
 
     def arrived(self, ordered_at: float) -> None:
-        """A launch's server can be reached; it was ordered at that time."""
-        self.breaker.succeeded()
+        """A launch's server has an address; it was ordered at that time. Whether it can be used is for `blame`."""
         self._fulls = 0
         self.metrics.time("boot", self.clock() - ordered_at)
         self._tell()
@@ -190,7 +191,14 @@ class Member:
         if not self.breaker.enter():
             return False
         self.claims.add(needs)
+        for subject in self.subjects(demands.values()):
+            self.blame.enter(subject.label, self.name)
         return True
+
+    def subjects(self, demands: Iterable[Demand]) -> set[Subject]:
+        """What failures of these are counted by here."""
+        orders = [(demand.label, demand.order(self.name)) for demand in demands]
+        return {Subject(label or order.image, order.image) for label, order in orders if isinstance(order, Order)}
 
     def _asked(self, demands: Sequence[Demand]) -> tuple[Quota, str | None]:
         """What all of it takes here, and why it can't be done at all."""
@@ -237,17 +245,20 @@ class Member:
             rests = self._rests if self.clock() < self._rests_until else None
         if self.is_slow():
             rests = "does not answer"
+        obstacles = (self.blame.obstacle(subject.label, self.name) for subject in self.subjects(demands))
+        blamed = next((obstacle for obstacle in obstacles if obstacle is not None), None)
         return Candidate(
             name=self.name,
             need=need,
             limits=snapshot.limits or UNLIMITED,
             free=self.free(),
             breaker=self.breaker.state,
-            admits=self.breaker.admits(),
+            admits=blamed is None and self.breaker.admits(),
             rests=rests,
             used=len(snapshot.servers) + len(self.claims.held()),
             weight=weight(demands, self.name, self.weight),
             refusal=refusal,
+            blamed=blamed,
             probe=self._wants_probe(demands),
         )
 

@@ -18,12 +18,14 @@ class Demand:
     """One server that is wanted: the order for it in a datacenter of this name, or why it can't be had there.
 
     `weights` pull towards datacenters, for this server, in place of the datacenters' own. A `spare` server is one that
-    nobody waits for yet: the right one to find out whether a datacenter has come back.
+    nobody waits for yet: the right one to find out whether a datacenter has come back. `label` is what failures are
+    counted by; without one the order's image is.
     """
 
     order: Callable[[str], Order | str]
     weights: Mapping[str, float] = field(default_factory=dict)
     spare: bool = False
+    label: str = ""
 
 
 def weight(demands: Sequence[Demand], name: str, own: float) -> float:
@@ -35,8 +37,9 @@ def weight(demands: Sequence[Demand], name: str, own: float) -> float:
 class Candidate:
     """What is known about a datacenter, and what it would need for what is wanted.
 
-    `free` is None as long as it was never asked successfully; `refusal` says why it can't do it at all. `probe`: what
-    is wanted should go there to find out whether it has come back, which else is never known while others have room.
+    `free` is None as long as it was never asked successfully; `refusal` says why it can't do it at all, `blamed` why a
+    label that fails doesn't go there now. `probe`: what is wanted should go there to find out whether it has come back,
+    which else is never known while others have room.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Candidate:
     used: int = 0
     weight: float = 1.0
     refusal: str | None = None
+    blamed: str | None = None
     probe: bool = False
 
 
@@ -71,6 +75,8 @@ def obstacle(candidate: Candidate) -> str | None:
     """Why this datacenter can't take the need now; None if it can."""
     if candidate.refusal is not None:
         return candidate.refusal
+    if candidate.blamed is not None:
+        return candidate.blamed
     if not candidate.admits:
         return f"its breaker is {candidate.breaker}"
     if candidate.free is None:

@@ -24,6 +24,7 @@ from nodepool import exceptions  # type: ignore[attr-defined]
 from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, Quota, Server
 from zuul_suse.datacenter.kinds import load_kind
 from zuul_suse.fleet import Fleet, Member, split_images, split_server
+from zuul_suse.fleet.blame import Subject
 from zuul_suse.fleet.console import log_console
 from zuul_suse.fleet.deletion import DeleteMachine
 from zuul_suse.fleet.launch import CreateMachine
@@ -86,7 +87,8 @@ class SuseInstance(statemachine.Instance):  # type: ignore[misc]
 class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
     """Nodepool's view of a launch; `external_id` follows the launch from datacenter to datacenter.
 
-    While a launch waits for room its time doesn't run: Nodepool's launch-timeout is for those under way.
+    While a launch waits for room its time doesn't run: Nodepool's launch-timeout is for those under way. A complete one
+    begins again, in the same attempt, where its group has moved meanwhile.
     """
 
     def __init__(self, machine: CreateMachine) -> None:
@@ -97,6 +99,11 @@ class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
     def stirs(self) -> bool:
         """See `loop`."""
         return self.machine.stirs()
+
+    def reopen(self) -> None:
+        """Its server is given up: others of the request's have left the datacenter."""
+        self.complete = False
+        self.start_time = time.monotonic()
 
     def advance(self) -> SuseInstance | None:
         try:
@@ -178,6 +185,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
             avoid=self._forget_launch(node_id),
             boot_timeout=self.config.boot_timeout,
             console_log=label.console_log,
+            checked=True,
             log=log,
         )
         self._launches[node_id] = machine
@@ -209,10 +217,14 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         return SuseDeleteMachine(DeleteMachine(self.fleet, external_id or ""))
 
     def notifyNodescanFailure(self, label: SuseLabel, external_id: str) -> None:
-        """Its servers start but can't be reached: that too is a datacenter's failure."""
-        member = self.fleet.members.get(split_server(external_id)[0])
-        if member is not None:
-            member.breaker.failed()
+        """The server started but can't be reached: that too is a failure, of its datacenter or its label."""
+        reason = "the server's host keys could not be read"
+        datacenter = split_server(external_id)[0]
+        machine = next((one for one in list(self._launches.values()) if one.address == external_id), None)
+        if machine is not None:
+            machine.reject(reason)
+        elif datacenter in self.fleet.members:
+            self.fleet.blame.failed(Subject(label.name, label.name), datacenter, reason)
 
     def getConsoleLog(self, label: SuseLabel, external_id: str | None) -> None:
         """Called in the create loop, which must not wait: it goes to the log from a worker thread, then comes the

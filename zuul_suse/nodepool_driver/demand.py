@@ -39,7 +39,7 @@ def demand_for(
         settings = label.settings[label.pool.provider.kinds[datacenter]]
         return Order(name, image, label.need, label.config, metadata or {}, settings)
 
-    return Demand(order, label.weights, spare)
+    return Demand(order, label.weights, spare, label.name)
 
 
 def need_of(label: SuseLabel, fleet: Fleet) -> Quota:

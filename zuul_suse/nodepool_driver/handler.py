@@ -6,7 +6,8 @@ One per request and pass, in a pool's PoolWorker thread; one whose request was t
 A request's datacenter travels as Nodepool's availability zone, which already keeps the nodes of one request together.
 Room for all nodes of a request is claimed in one step, so that one that has begun doesn't wait half-built. Nodepool
 would pause a pool for a request that doesn't fit; here such a request stays as it is, and `fleet.queue` says who gives
-way to whom.
+way to whom. Its launches are a group of the fleet's, which moves as a whole when one of them fails; ready nodes that
+the request was given before are then given back, and others made in their place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nodepool.zk import zookeeper
 
 from zuul_suse.datacenter import Quota
 from zuul_suse.fleet import Demand, Fleet, split_images
+from zuul_suse.fleet.group import Group
 from zuul_suse.fleet.queue import SPARE_RANK
 from zuul_suse.nodepool_driver.demand import demand_for, is_spare, need_of
 
@@ -42,6 +44,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         super().__init__(pw, request)
         self._declined: list[str] | None = None
         self._claims: dict[str, str] = {}  # label by the claim's key
+        self._group: Group | None = None  # of its launches
 
     @property
     def _fleet(self) -> Fleet:
@@ -115,11 +118,11 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
     def queue_launch(self, launcher: Any) -> None:
         """A launch that left one place and finds no room elsewhere waits like a request: else all would overtake it."""
         machine = launcher.state_machine
-        if machine is None or not machine.machine.waits or self._spare:
+        wanted = [] if machine is None or self._spare else machine.machine.wanted()
+        if wanted:
+            self.manager.queue.wait(launcher.node.id, self.pool.name, self._rank, wanted, lacks_pool=False)
+        else:
             self.manager.queue.leave(launcher.node.id)
-            return
-        demands = self._demands([launcher.node.type[0]])
-        self.manager.queue.wait(launcher.node.id, self.pool.name, self._rank, demands, lacks_pool=False)
 
     def _room(self, types: list[str]) -> Room | None:
         """The datacenter that has most of it ready already, else the least loaded one; reserves nothing."""
@@ -164,22 +167,67 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
             waited = self.manager.queue.leave(self.request.id)
             if waited:
                 self.log.info("Request fits after %.0f s", waited)
-        super()._runHandler()
-        for key in self._claims:  # for nodes that came out of the ready ones after all
-            self._fleet.release(key)
-        self._claims.clear()
+        try:
+            super()._runHandler()
+        finally:
+            self._nodes_chosen()
 
     def _claim(self, room: Room) -> bool:
         keys = {f"{self.request.id}:{number}": label for number, label in enumerate(room.made)}
-        if keys:
-            others = {name: "" for name in self._fleet.members if name != room.datacenter}
-            demands = dict(zip(keys, self._demands(room.made), strict=True))
-            if self._fleet.claim(demands, exclude=others).name is None:
-                return False
+        if keys and not self._reserve(keys, room.datacenter):
+            return False
         self._claims = keys
         self.manager.book.take(self.pool.name, room.datacenter, room.reused)
         self.chosen_az = room.datacenter
         return True
+
+    def _reserve(self, keys: dict[str, str], datacenter: str | None) -> bool:
+        """Claim room for labels in this datacenter and no other."""
+        others = {name: "" for name in self._fleet.members if name != datacenter}
+        demands = dict(zip(keys, self._demands(list(keys.values())), strict=True))
+        if self._fleet.claim(demands, exclude=others, group=self._group).name is None:
+            return False
+        self._group = self._group or self._fleet.group_of(next(iter(keys)))
+        return True
+
+    def _nodes_chosen(self) -> None:
+        """Nodepool has reused or begun all nodes."""
+        for key in self._claims:  # for nodes that came out of the ready ones after all
+            self._fleet.release(key)
+        self._claims.clear()
+        kept = self._reused()
+        if self._group is not None and self.chosen_az:
+            demands = self._demands([node.type[0] for node in kept])
+            keys = [f"{self.request.id}:{node.id}" for node in kept]
+            self._fleet.keep(self._group, dict(zip(keys, demands, strict=True)), self.chosen_az)
+
+    def _reused(self) -> list[Any]:
+        made = {launcher.node.id for launcher in self.launchers}
+        return [node for node in self.nodeset if node.id not in made]
+
+    # When its launches have moved
+
+    def poll(self) -> bool:
+        """Asked once per pass whether the request is done."""
+        if not self.done and self._group is not None and self._group.datacenter not in (None, self.chosen_az):
+            self._follow(self._group.datacenter)
+        return bool(super().poll())
+
+    def _follow(self, datacenter: str) -> None:
+        """Give ready nodes of the old datacenter back, and have others made where the launches are now."""
+        for node in self._reused():
+            self.log.info("Node %s stays behind in datacenter %s", node.id, node.az)
+            self._claims[f"{self.request.id}:{node.id}"] = node.type[0]
+            node.allocated_to = None
+            self.zk.storeNode(node)
+            self.zk.unlockNode(node)
+            self.nodeset.remove(node)
+            self._satisfied_types.removeNode(node.id)
+        self.chosen_az = datacenter
+        try:
+            self._waitForNodeSet()
+        finally:
+            self._nodes_chosen()
 
     def _give_back(self, types: list[str]) -> None:
         if self._spare:
@@ -200,7 +248,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
             return True
         if self.manager.book.fits(self.pool, self._need([ntype])):
             key = f"{self.request.id}:{ntype}:{len(self.launchers)}"
-            if self._fleet.claim({key: self._demands([ntype])[0]}, prefer=self.chosen_az).name:
+            if self._reserve({key: ntype}, self._group.datacenter if self._group else self.chosen_az):
                 self._claims[key] = ntype
                 return True
         return bool(self.launchers)
@@ -209,6 +257,8 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         """A request that was begun and has no room any more is as good as new."""
         if self.request.state == zookeeper.PENDING:
             self.request.state = zookeeper.REQUESTED
+        if self._group is not None:
+            self._fleet.disband(self._group)
         super()._declinedHandlerCleanup()
 
     def setNodeMetadata(self, node: Any) -> None:
@@ -222,4 +272,5 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         if key is not None:
             del self._claims[key]
             self._fleet.rename(key, node.id)
+        self._group = self._fleet.join(self._group, node.id, self._demands([label])[0])
         super().launch(node)

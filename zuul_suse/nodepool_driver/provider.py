@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from nodepool.driver import statemachine
@@ -19,7 +20,7 @@ from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.handler import SuseHandler
 from zuul_suse.nodepool_driver.leftovers import Deserted
-from zuul_suse.nodepool_driver.loop import deleter_stirs, is_deserted, launcher_stirs, turn
+from zuul_suse.nodepool_driver.loop import run_loop, turn_deleter, turn_launcher
 from zuul_suse.nodepool_driver.missing_images import MissingImages
 from zuul_suse.nodepool_driver.nodebook import NodeBook
 from zuul_suse.nodepool_driver.spare import Spares
@@ -55,10 +56,9 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
 
     def _runStateMachines(self, create_or_delete: str, state_machines: list[Any]) -> None:
         news = self._news[create_or_delete]
-        if create_or_delete == "create":
-            turn(self, state_machines, launcher_stirs, news, is_deserted)
-        else:
-            turn(self, state_machines, deleter_stirs, news)
+        fleet = self.adapter.fleet
+        turn = partial(turn_launcher, fleet=fleet) if create_or_delete == "create" else turn_deleter
+        run_loop(self, state_machines, turn, news)
 
     def startNodeCleanup(self, node: Any) -> Any:
         deleter = super().startNodeCleanup(node)

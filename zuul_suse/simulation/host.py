@@ -95,6 +95,8 @@ class Host:
                 self._put_off(request)
         now = self._threads.clock()
         for request in self.requests:
+            if request.group is not None and request.group.datacenter not in (None, request.datacenter):
+                self._follow(request, request.group.datacenter)
             if request.nodes and all(node.state in (READY, FAILED) for node in request.nodes):
                 self._finish(request, now)
         self.requests = [request for request in self.requests if not request.done]
@@ -102,9 +104,10 @@ class Host:
     def _queue_launches(self) -> None:
         """A launch that left one place and finds no room elsewhere waits like a request: else all would overtake it."""
         for node in self.launcher.building.values():
-            if node.machine is not None and node.machine.waits and node.request is not None and not node.request.spare:
-                demand = self.launcher.demand(node.label, False)
-                self._queue.wait(node.key, POOL, RANK, [demand], lacks_pool=False)
+            spare = node.request is None or node.request.spare
+            wanted = node.machine.wanted() if node.machine is not None and not spare else []
+            if wanted:
+                self._queue.wait(node.key, POOL, RANK, wanted, lacks_pool=False)
             else:
                 self._queue.leave(node.key)
 
@@ -147,13 +150,30 @@ class Host:
             datacenter = self._fleet.claim(wanted, exclude={**others, **closed}).name
             if datacenter is None:
                 return False
+            request.group, request.datacenter = self._fleet.group_of(keys[0]), datacenter
             self._threads.sleep(HANDLING)
             for key, label in zip(keys, missing, strict=True):
                 self.launcher.launch(request, key, label, datacenter)
         for node in ready:
             self.launcher.take(node, request)
+        if request.group is not None and datacenter is not None:
+            kept = {f"{request.key}:{node.key}": self.launcher.demand(node.label, request.spare) for node in ready}
+            self._fleet.keep(request.group, kept, datacenter)
         self._queue.leave(request.key)
         return True
+
+    def _follow(self, request: Request, datacenter: str) -> None:
+        """Its launches have moved: give ready nodes back, and make others where the launches are now."""
+        reused, request.reused, request.datacenter = request.reused, [], datacenter
+        for node in reused:
+            request.nodes.remove(node)
+            self.launcher.give_back(node)
+            key = f"{next(self._numbers):07d}"
+            self._fleet.rename(f"{request.key}:{node.key}", key)
+            self._fleet.join(request.group, key, self.launcher.demand(node.label, request.spare))
+            self.launcher.launch(request, key, node.label, datacenter)
+        if request.group is not None:
+            self._fleet.keep(request.group, {}, datacenter)
 
     def _finish(self, request: Request, now: float) -> None:
         request.done = True

@@ -93,6 +93,7 @@ class Launcher:
         del self.spare[node.label][node.key]
         node.request = request
         request.nodes.append(node)
+        request.reused.append(node)
 
     def give_back(self, node: Node) -> None:
         """A ready node is nobody's."""
@@ -125,6 +126,7 @@ class Launcher:
             prefer=prefer,
             avoid=(node.avoid,) if node.avoid else (),
             boot_timeout=self._scenario.boot_timeout,
+            checked=True,
             new_tag=lambda: f"{self._luck.getrandbits(64):016x}",
         )
 
@@ -135,8 +137,16 @@ class Launcher:
             node.deletion = None
             self._start_machine(node)
         machine = node.machine
-        if machine is None or not machine.stirs():  # without one its ssh host keys are being read
+        if machine is None:
             return
+        if node.scanned_at is not None and machine.has_moved:  # it begins again where its request is now
+            node.scanned_at, node.attempt_began = None, self._threads.clock()
+        if node.scanned_at is not None:
+            self._check(node, machine, node.scanned_at)
+        elif machine.stirs():
+            self._advance_machine(node, machine)
+
+    def _advance_machine(self, node: Node, machine: CreateMachine) -> None:
         before = machine.datacenter
         try:
             if self._threads.clock() - node.attempt_began > LAUNCH_TIMEOUT:
@@ -150,19 +160,24 @@ class Launcher:
         if server is None:
             self._note_leaving(before, machine.datacenter)
             return
-        node.machine = None
         node.datacenter = machine.datacenter
         self._journal.boots.append(self._threads.clock() - node.began)
-        self._journal.launched[str(machine.datacenter)] += 1
-        self._threads.at(self._threads.clock() + self._luck.uniform(*SCAN), lambda: self._reached(node))
+        node.scanned_at = self._threads.clock() + self._luck.uniform(*SCAN)
+        self._threads.at(node.scanned_at, self._hear)
 
     def _note_leaving(self, before: str | None, after: str | None) -> None:
         if before is not None and before != after:
             self._journal.leavings.append((self._threads.clock(), before))
 
-    def _reached(self, node: Node) -> None:
-        node.state = READY
+    def _check(self, node: Node, machine: CreateMachine, scanned_at: float) -> None:
+        """Its ssh host keys are there; it is ready when all nodes of its request are."""
+        if self._threads.clock() < scanned_at or not machine.is_settled():
+            return
+        self._journal.launched[str(node.datacenter)] += 1
+        node.machine, node.state = None, READY
         del self.building[node.key]
+        self._fleet.release(node.key)
+        self._hear()
 
     def _retry(self, node: Node, machine: CreateMachine) -> None:
         node.address, node.avoid = machine.address, machine.datacenter
@@ -170,6 +185,7 @@ class Launcher:
         if node.attempts >= self._scenario.launch_retries:
             node.machine, node.state = None, FAILED
             del self.building[node.key]
+            self._fleet.end(node.key)
             return
         self._journal.retried += 1
         if node.address is not None:
@@ -206,11 +222,11 @@ def _deleted(machine: DeleteMachine) -> bool:
 
 
 def _demand(label: Label, spare: bool) -> Demand:
-    order = Order("node", "image", Quota(1, label.cpus, label.ram))
+    order = Order("node", label.name, Quota(1, label.cpus, label.ram))
 
     def order_in(datacenter: str) -> Order | str:
         if label.datacenters and datacenter not in label.datacenters:
             return "the label isn't offered there"
         return order
 
-    return Demand(order_in, label.weights, spare)
+    return Demand(order_in, label.weights, spare, label.name)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zuul_suse.fleet.deletion import DeleteMachine
+from zuul_suse.fleet.group import Group
 from zuul_suse.fleet.launch import CreateMachine
 
 BUILDING, READY, USED, DELETING, FAILED = "building", "ready", "used", "deleting", "failed"
@@ -26,13 +27,14 @@ class Node:
     deletion: DeleteMachine | None = None
     attempts: int = 0
     attempt_began: float = 0.0
+    scanned_at: float | None = None  # when its ssh host keys are there, once its server is up
     avoid: str | None = None
     released_at: float = 0.0
 
 
 @dataclass(eq=False)
 class Request:
-    """A user's request, or one for a spare node to be kept ready."""
+    """A user's request, or one for a spare node to be kept ready. `reused` nodes are those that weren't made for it."""
 
     key: str
     at: float
@@ -40,5 +42,8 @@ class Request:
     hold: float
     spare: bool = False
     nodes: list[Node] = field(default_factory=list)
+    reused: list[Node] = field(default_factory=list)
+    group: Group | None = None
+    datacenter: str | None = None
     launched: int = 0
     done: bool = False
