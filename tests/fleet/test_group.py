@@ -138,6 +138,16 @@ def test_launch_retries_beside_the_others_where_nothing_else_has_room(bench: Mak
     holds(one, a=3, small=0)
 
 
+def test_launch_without_a_claim_goes_beside_the_others(bench: Make) -> None:
+    """As Nodepool makes one for a ready node that somebody else was quicker to take."""
+    one = bench(a=4, b=60)
+    request = Request(one, 2, prefer="a")
+    one.fleet.join(one.fleet.group_of("node-0"), "late", demand())
+    request.machines["late"] = request.machine("late")
+    assert request.run() == ["a"] * 3
+    assert "create" not in one.twins["b"].calls
+
+
 def test_launch_that_the_shell_begins_anew_takes_all_with_it(bench: Make) -> None:
     """Nodepool's retry after a failed scan of host keys."""
     one = bench(a=60, b=10)

@@ -102,8 +102,12 @@ def test_label_keeps_to_its_datacenters(play: Play) -> None:
     assert {node.datacenter for node in bound} == {"dc2"}
 
 
-def test_nodes_of_a_request_are_in_one_datacenter(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Simulation(small(load=load(60, {5: 1})))
+@pytest.mark.parametrize("fault", ["none", "create-refused", "server-error", "no-host", "never-boots", "unreachable"])
+def test_nodes_of_a_request_are_in_one_datacenter(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Also when one in three of its launches fails, and when some of its nodes were ready before."""
+    share = 1.0 if fault == "unreachable" else 0.3
+    outages = [] if fault == "none" else [Outage(fault, ("dc1", "dc4"), 5 * MINUTE, 40 * MINUTE, share=share)]
+    run = Simulation(small(outages, load=load(60, {5: 1})))
     together: list[int] = []
     finish = run.host._finish
 
@@ -116,6 +120,7 @@ def test_nodes_of_a_request_are_in_one_datacenter(monkeypatch: pytest.MonkeyPatc
     run.run()
     assert len(together) > 50
     assert sum(together) == len(together)
+    assert fault == "none" or run.journal.leavings, "nothing failed"
 
 
 def test_large_request_waits_without_blocking_small_ones(play: Play) -> None:

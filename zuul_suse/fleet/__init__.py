@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from zuul_suse.datacenter import Gone, ImageFile, Quota, Server
 from zuul_suse.fleet import images
@@ -161,30 +162,41 @@ class Fleet:
         avoid: Collection[str] = (),
         exclude: Mapping[str, str],
     ) -> Choice:
-        """Room for one of a group's launches: elsewhere with all the others, else beside them.
+        """Room for one of a group's launches: beside the others, but elsewhere with all of them where it has failed.
 
         Where it is given, it is claimed for all that have none, and what the group had elsewhere is released.
         """
         with self._lock:
             group.seen = self.clock()
             here = None if group.is_alone(key) else group.anchor
-            away = {**({here: "the request's other nodes are there"} if here else {}), **exclude}
-            whole = self._claim({**group.demands, **group.kept}, prefer, avoid, away)
-            if whole.name is not None:
-                self._release([*group.demands], but=whole.name)
-                group.settle(whole.name)
-                self._groups.add(group, {})
-                return whole
-            if here is None or here in exclude:
-                return whole
-            needed = {key: group.demands[key]} if group.datacenter else group.demands
-            others = {name: "" for name in self.members if name != here}
-            beside = self._claim(needed, None, (), others)
-            if beside.name is not None:
-                group.settle(here)
-                return beside
-            reasons = {**whole.reasons, here: beside.reasons[here]}
-            return Choice(None, reasons, whole.waits | beside.waits)
+            if here is None:
+                return self._move_all(group, prefer, avoid, exclude)
+            away = {here: "the request's other nodes are there", **exclude}
+            beside = partial(self._beside, group, key, here)
+            elsewhere = partial(self._move_all, group, None, avoid, away)
+            ways = [elsewhere] if here in exclude else [elsewhere, beside] if here in avoid else [beside, elsewhere]
+            missed = Choice(None)
+            for way in ways:
+                choice = way()
+                if choice.name is not None:
+                    return choice
+                missed = Choice(None, {**choice.reasons, **missed.reasons}, missed.waits | choice.waits)
+            return missed
+
+    def _move_all(self, group: Group, prefer: str | None, avoid: Collection[str], exclude: Mapping[str, str]) -> Choice:
+        choice = self._claim({**group.demands, **group.kept}, prefer, avoid, exclude)
+        if choice.name is not None:
+            self._release([*group.demands], but=choice.name)
+            group.settle(choice.name)
+            self._groups.add(group, {})
+        return choice
+
+    def _beside(self, group: Group, key: str, here: str) -> Choice:
+        needed = {key: group.demands[key]} if group.datacenter else group.demands
+        choice = self._claim(needed, None, (), {name: "" for name in self.members if name != here})
+        if choice.name is not None:
+            group.settle(here)
+        return Choice(choice.name, {here: choice.reasons.get(here, "")}, choice.waits)
 
     def let_go(self, group: Group) -> None:
         """The group gives up all it has: what waits holds nothing for long."""
