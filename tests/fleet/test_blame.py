@@ -191,6 +191,29 @@ def test_failed_probe_of_a_label_that_fails_everywhere_says_nothing_of_the_datac
     assert breakers["a"].state == "open"
 
 
+def test_label_that_fits_no_host_rests_alone_and_a_datacenter_that_is_full_for_two_rests_for_all(
+    blame: Blame, clock: Clock
+) -> None:
+    rests = []
+    for _ in range(4):
+        assert not blame.full("huge", "a")
+        assert not blame.full("huge", "a"), "it was under way"
+        assert blame.full_for("good", "a") is None
+        began = clock.now
+        while blame.full_for("huge", "a"):
+            clock.now += 1
+        rests.append(clock.now - began)
+    assert rests == [30, 60, 120, 120]
+    assert not blame.full("huge", "a")
+    assert blame.full("good", "a")
+    assert not blame.full("good", "b")
+    clock.now += 121
+    blame.arrived(Subject("huge", "image"), "a")
+    blame.full("huge", "a")
+    clock.now += 31
+    assert blame.full_for("huge", "a") is None
+
+
 def test_it_is_told_once(blame: Blame, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(20):
         clock.now += 60
@@ -288,7 +311,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("fault", ["server-error", "500", "policy", "never-boots", "scan"])
+@pytest.mark.parametrize("fault", ["server-error", "500", "policy", "never-boots", "no-host", "scan"])
 def test_broken_label_leaves_the_others_alone(bench: Make, fault: str) -> None:
     one = bench(dc0=50, dc1=50, dc2=50, dc3=50)
     day = Day(one, "none" if fault == "scan" else fault, scan=fault == "scan")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -44,7 +45,7 @@ class Fleet:
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
         self._groups = Groups()
         self._started = False
-        self.clock = next(iter(self.members.values())).clock
+        self.clock = next((member.clock for member in self.members.values()), time.monotonic)
         breakers = {name: member.breaker for name, member in self.members.items()}
         self.blame = Blame(breakers, self.clock, self._log)
         for member in self.members.values():

@@ -11,6 +11,8 @@ begin with. What a datacenter's breaker is told follows from what works elsewher
 - Where many images fail and nothing arrives, the datacenter is at fault whatever those do elsewhere.
 - A call without an answer is the datacenter's fault, whatever was asked for.
 
+That a datacenter is full is no fault, but it too is heard by one label at first: a flavor may fit no host.
+
 One per fleet. Launches tell it in the create loop, PoolWorkers ask it while they place requests, hence the lock; the
 breakers have their own.
 """
@@ -59,6 +61,7 @@ class _Label:
 
     places: dict[str, _Failures] = field(default_factory=dict)
     failing: dict[str, str] = field(default_factory=dict)
+    full: dict[str, tuple[float, int]] = field(default_factory=dict)  # until when, and how often in a row
     used_at: float = -math.inf
     reported_at: float = -math.inf
 
@@ -72,6 +75,7 @@ class Blame:
 
     LATELY = 600.0  # seconds for which an arrival speaks for a datacenter, or a launch for a label's being in use
     MANY = 3  # images that fail in a datacenter while nothing arrives there
+    FULL, LONGEST_FULL = 30.0, 120.0  # seconds for which a label rests where it has no room, at first and at most
     REPEAT = 3600.0  # seconds between two log lines about the same label
 
     def __init__(
@@ -115,6 +119,13 @@ class Blame:
         others = any(known.used_at >= oldest for name, known in self._labels.items() if name != label)
         return "its breaker is half-open: another label goes first" if others else None
 
+    def full_for(self, label: str, datacenter: str) -> str | None:
+        """Why a launch of this label waits there though the sums say that there is room."""
+        with self._lock:
+            known = self._labels.get(label)
+            full = known is not None and known.full.get(datacenter, (0.0, 0))[0] > self._clock()
+            return f"said that it is full for label {label}" if full else None
+
     def is_open(self, label: str, datacenter: str) -> bool:
         """Whether this label rests there."""
         with self._lock:
@@ -154,9 +165,21 @@ class Blame:
             if known.is_suspect and datacenter in known.failing:
                 known.places.clear()  # somebody has mended the label
             known.places.pop(datacenter, None)
+            known.full.pop(datacenter, None)
             known.failing, known.reported_at = {}, -math.inf
             for name in list(known.places):
                 self._judge(name)
+
+    def full(self, label: str, datacenter: str) -> bool:
+        """A launch of this label was told that there is no room. Returns whether others were told so, too."""
+        with self._lock:
+            now = self._clock()
+            known = self._labels[label]
+            until, times = known.full.get(datacenter, (0.0, 0))
+            if until <= now:
+                known.full[datacenter] = (now + min(self.FULL * 2**times, self.LONGEST_FULL), times + 1)
+            others = (other for other in self._labels.values() if other is not known)
+            return any(other.full.get(datacenter, (0.0, 0))[0] > now for other in others)
 
     def failed(self, subject: Subject, datacenter: str, reason: str, fault: Fault = Fault.OPEN) -> None:
         """A launch of this label failed there."""

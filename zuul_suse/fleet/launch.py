@@ -378,7 +378,9 @@ class CreateMachine:
     def _full(self, attempt: Attempt, reason: str, rest: float | None = None) -> None:
         """No failure: the datacenter is well, but is left alone for a while; for how long it may have said itself."""
         if rest is None:
-            attempt.member.is_full()
+            attempt.member.poller.outdate_limits()
+            if self._fleet.blame.full(attempt.subject.label, attempt.member.name):
+                attempt.member.is_full()
         attempt.member.breaker.answered()
         self._move_on(attempt, reason, None, failed=False)
 

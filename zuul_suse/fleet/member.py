@@ -245,8 +245,9 @@ class Member:
             rests = self._rests if self.clock() < self._rests_until else None
         if self.is_slow():
             rests = "does not answer"
-        obstacles = (self.blame.obstacle(subject.label, self.name) for subject in self.subjects(demands))
-        blamed = next((obstacle for obstacle in obstacles if obstacle is not None), None)
+        labels = [subject.label for subject in self.subjects(demands)]
+        blamed = next(filter(None, (self.blame.obstacle(label, self.name) for label in labels)), None)
+        rests = rests or next(filter(None, (self.blame.full_for(label, self.name) for label in labels)), None)
         return Candidate(
             name=self.name,
             need=need,
