@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from zuul_suse.datacenter import Order, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter import Order, Server, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import Demand
 from zuul_suse.fleet.blame import Blame, Fault, Subject
@@ -381,6 +381,44 @@ def test_launches_that_wait_for_their_turn_are_not_asked_for_after_the_first_was
     answers.release(2)
     turn_until_left(12)
     assert len(asked) == 3
+
+
+def test_address_that_is_refused_for_policy_rests_like_a_server(bench: Make) -> None:
+    one = bench(refuses=100, good=50)
+    twin = one.twins["refuses"]
+    twin.hides = twin.exposes = True
+
+    def refuse(server_id: str) -> Server:
+        raise WrongConfiguration("403 Policy doesn't allow create_floatingip")
+
+    twin.expose = refuse  # type: ignore[method-assign]
+    for number in range(4):
+        machine = CreateMachine(one.fleet, f"n{number}", want("leap"), boot_timeout=60)
+        assert one.run(machine)
+        assert machine.datacenter == "good"
+    assert twin.calls["create"] == 1
+
+
+def test_launch_that_leaves_without_a_verdict_leaves_the_probe_to_the_next(bench: Make) -> None:
+    one = bench(back=100, busy=5)
+    breaker = one.fleet.members["back"].breaker
+    for _ in range(3):
+        breaker.failed("list")
+    one.clock.now += 31
+    machine = CreateMachine(one.fleet, "a", want("leap"), prefer="back", boot_timeout=60)
+    asked = threading.Event()
+    one.twins["back"].create = lambda order: str(asked.wait(10))  # type: ignore[method-assign]
+    others = [one.fleet.members["back"].create(lambda: asked.wait(10)) for _ in range(2)]
+    machine.advance()
+    assert machine.datacenter == "back"
+    assert not breaker.admits(), "it is the probe"
+    fails(one.fleet.blame, Subject("leap", "leap"), "back", fault=Fault.LABEL)
+    breaker.enter()
+    machine.advance()
+    assert machine.datacenter == "busy"
+    assert breaker.admits()
+    asked.set()
+    assert all(other.result(10) for other in others)
 
 
 def test_refused_everywhere_fails_and_recovers_by_itself(bench: Make) -> None:

@@ -341,7 +341,8 @@ class CreateMachine:
             member.reaper.abandon(attempt.server_id)
             self._full(attempt, str(error), error.rest)
         except DatacenterError as error:
-            self._leave_server(attempt, str(error))
+            wrong = isinstance(error, WrongConfiguration)
+            self._leave_server(attempt, str(error), Fault.LABEL if wrong else Fault.OPEN)
         else:
             if server.ready:
                 self._arrive(attempt, server)
@@ -388,6 +389,7 @@ class CreateMachine:
         member = attempt.member
         reason = reason.removeprefix(f"{member.name}: ")
         if fault is None:
+            member.breaker.leave()
             member.blame.leave(attempt.subject.label, member.name)
         else:
             self._blame(attempt, reason, fault)
