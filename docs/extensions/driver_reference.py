@@ -41,8 +41,8 @@ def entry(option: Option) -> list[str]:
     facts = [type_name(option.type)]
     if option.choices:
         facts = [f"one of {', '.join(f'``{choice}``' for choice in option.choices)}"]
-    if option.least is not None:
-        facts.append(f"at least {option.least}")
+    if option.most is not None:
+        facts.append(f"{'more than 0' if option.least is None else option.least} to {option.most}")
     if option.required:
         facts.append("required")
     elif option.default is not None:

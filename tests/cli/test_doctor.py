@@ -104,6 +104,14 @@ def test_quotas_are_added_up_against_the_pools(nodepool_yaml: Any) -> None:
     assert (code, found["all", "max-servers"]["ok"]) == (1, False)
 
 
+def test_pool_and_datacenter_that_are_drained(nodepool_yaml: Any) -> None:
+    datacenters = [{"name": name, "kind": "fake", "max-servers": 10 * (name == "nbg")} for name in ("nbg", "prg")]
+    code, found = findings(nodepool_yaml(*datacenters, **{"max-servers": 0}))
+    detail = "pool main: 0 (gets no more nodes); all limits together: 10"
+    assert (code, found["all", "max-servers"]["detail"]) == (0, detail)
+    assert found["prg", "limits"]["detail"].startswith("0 servers")
+
+
 def test_built_image_that_nobody_uploaded(nodepool_yaml: Any, tmp_path: Path) -> None:
     images = tmp_path / "state" / "images"
     images.mkdir(parents=True)

@@ -36,6 +36,7 @@ from zuul_suse.datacenter.kinds import Option
 
 KIND = "openstack-twin"
 OPTIONS = (Option("zone", str, "availability zone of the fake cloud"),)
+PROJECT: tuple[str, ...] = ()
 LABEL_OPTIONS = (
     Option("flavor-name", str, "part of a flavor's name"),
     Option("min-ram", int, "least RAM of the flavor"),

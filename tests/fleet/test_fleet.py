@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zuul_suse.datacenter import ImageFile, Quota, Server, ServerState, TryElsewhere
-from zuul_suse.fleet import join_images, join_server, split_images, split_server
+from zuul_suse.fleet import join_images, split_images
 from zuul_suse.fleet.poller import Poller, Snapshot
 
 from .clock import Clock
@@ -27,8 +27,7 @@ def image(tmp_path: Path) -> ImageFile:
     return ImageFile("x", tmp_path / "x.tar", "tar", {"nodepool_build_id": "1"})
 
 
-def test_addresses_and_image_lists_survive_a_round() -> None:
-    assert split_server(join_server("nbg", "a/b")) == ("nbg", "a/b")
+def test_image_lists_survive_a_round() -> None:
     assert split_images(join_images({"nbg": "1=2", "prg": "3"})) == {"nbg": "1=2", "prg": "3"}
 
 

@@ -176,9 +176,10 @@ def test_limits_of_pools_count_what_flavors_take(adapter: SuseAdapter, monkeypat
     assert adapter.getQuotaForLabel(label).get_resources()["cores"] == 2
 
 
-def test_deletion_of_a_server_in_a_removed_datacenter_is_not_found(adapter: SuseAdapter) -> None:
+@pytest.mark.parametrize("stored", ["old/server", "server", {"vm": "server"}, None])
+def test_deletion_of_a_server_that_no_datacenter_has_is_not_found(adapter: SuseAdapter, stored: Any) -> None:
     with pytest.raises(exceptions.NotFound):
-        adapter.getDeleteStateMachine("old/server", LOG).advance()
+        crank(adapter.getDeleteStateMachine(stored, LOG))
 
 
 def test_nodes_that_nobody_can_reach_open_the_breaker(adapter: SuseAdapter) -> None:
@@ -317,30 +318,3 @@ def test_failed_deletion_of_a_belonging_is_told_and_left_for_the_next_time(
     caplog.set_level(logging.INFO)
     adapter.deleteResource(port)
     soon(lambda: "Leaked port p1 in datacenter nbg is gone already" in caplog.text)
-
-
-class Records:
-    """ZooKeeper's records of nodes."""
-
-    def __init__(self, **nodes: tuple[str, str]) -> None:
-        self.nodes = nodes
-
-    def nodeIterator(self, cached_ids: bool) -> Iterator[Any]:
-        for node_id, (state, address) in self.nodes.items():
-            yield SimpleNamespace(id=node_id, state=state, external_id=address, provider="suse")
-
-
-def test_only_servers_of_settled_nodes_that_have_another_one_are_deserted(adapter: SuseAdapter) -> None:
-    heard_of(adapter)
-    for name, node in (("old", "n1"), ("new", "n1"), ("building", "n2"), ("foreign", "n1"), ("unmarked", None)):
-        metadata = {"nodepool_provider_name": "x" if name == "foreign" else "suse", "nodepool_node_id": node}
-        twin(adapter, "nbg")._servers.put(name, {"metadata": metadata if node else {}})
-    soon(lambda: len(adapter.fleet.servers()) == 5)
-    deserted = leftovers.Deserted("suse", adapter.fleet, LOG)
-    records = Records(n1=("ready", "nbg/new"), n2=("building", "prg/elsewhere"))
-    deserted.look(records)
-    time.sleep(0.3)
-    assert len(twin(adapter, "nbg").list_servers()) == 5, "it was seen only once"
-    deserted.look(records)
-    soon(lambda: len(twin(adapter, "nbg").list_servers()) == 4)
-    assert {server.id for server in twin(adapter, "nbg").list_servers()} == {"new", "building", "foreign", "unmarked"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,25 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
      "the datacenters local, nbg"),
     (("image-type",), "ova", f'{P}.image-type: "ova" is not one of tar, qcow2, raw'),
     (("boot-timeout",), False, f"{P}.boot-timeout: expected a whole number, not False"),
+    (("boot-timeout",), 10**5000, f"{P}.boot-timeout: a number of thousands of digits is more than 86400"),
+    (("launch-retries",), -1, f"{P}.launch-retries: -1 is less than 0"),
+    (("max-concurrency",), -2, f"{P}.max-concurrency: -2 is less than -1"),
+    ((*POOL, "max-servers"), -1, f"{P}.pools[main].max-servers: -1 is less than 0"),
+    ((*LABEL, "ram"), 10**60, f"{P}.pools[main].labels[standin-debian].ram: 10000000000000000000... (61 digits) is "
+     "more than 10000000000"),
+    ((*DATACENTER, "max-servers"), -1, f"{P}.datacenters[nbg].max-servers: -1 is less than 0"),
+    ((*DATACENTER, "rate"), math.inf, f"{P}.datacenters[nbg].rate: inf is not finite"),
+    ((*DATACENTER, "rate"), math.nan, f"{P}.datacenters[nbg].rate: nan is not finite"),
+    ((*DATACENTER, "rate"), 1e-9, f"{P}.datacenters[nbg].rate: 1e-09 is less than 0.01"),
+    ((*DATACENTER, "rate"), 10**400, f"{P}.datacenters[nbg].rate: 10000000000000000000... (401 digits) is more than"),
+    ((*LABEL, "weights"), {"nbg": math.nan}, f"{P}.pools[main].labels[standin-debian].weights: nan is not finite"),
+    ((*LABEL, "weights"), {"nbg": True}, f"{P}.pools[main].labels[standin-debian].weights: expected a map of names to "
+     "numbers, not {'nbg': True}"),
+    (("diskimages", 0, "connection-port"), 65536, f"{P}.diskimages[standin-debian].connection-port: 65536 is more "
+     "than 65535"),
+    (("datacenters", 0, "timeout"), 0, f"{P}.datacenters[local].timeout: 0 is less than 1"),
+    ((*LABEL, "openstack"), {"volume-size": 0}, f"{P}.pools[main].labels[standin-debian].openstack.volume-size: 0 is "
+     "less than 1"),
 ]  # fmt: skip
 
 
@@ -195,6 +215,54 @@ def test_label_that_is_unknown_at_the_top_is_named(tmp_path: Path) -> None:
         WrongConfiguration, match=r"labels\[leap\]: not in labels at the top level \(has standin-debian\)"
     ):
         load(tmp_path, config)
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_every_number_has_bounds_and_its_default_is_within_them(kind: type) -> None:
+    numbers = [(where, one) for where, one in schema.all_options() if one.type in (kind, {str: kind})]
+    assert len(numbers) >= {int: 25, float: 4}[kind]
+    for where, option in numbers:
+        assert option.most is not None, (where, option.name)
+        assert option.least is not None or kind is float, (where, option.name)
+        if option.default is not None:
+            assert (option.least or 0) <= option.default <= option.most, (where, option.name)
+
+
+CLOUD = {"name": "a", "kind": "openstack", "cloud": "c"}
+HOST = {"name": "a", "kind": "incus", "url": "/run/incus"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (CLOUD, {"networks": ["second"]}),
+        ({**CLOUD, "region-name": "r"}, {"networks": ["second"]}),
+        ({**CLOUD, "clouds-file": "/etc/clouds.yaml"}, {"clouds-file": "/etc//x/../clouds.yaml"}),
+        (HOST, {"profiles": ["second"]}),
+        (HOST, {"project": "default"}),
+        (HOST, {"url": "/run//incus"}),
+    ],
+)
+def test_two_datacenters_on_one_project_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
+    provider = spoiled(("datacenters",), [one, {**one, **other, "name": "b"}])["providers"][0]
+    with pytest.raises(WrongConfiguration) as caught:
+        schema.check(provider)
+    assert str(caught.value).startswith(f"{P}.datacenters[b]: is the same project as datacenters[a] (")
+    assert "keep one" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (CLOUD, {"region-name": "r"}),
+        (CLOUD, {"cloud": "d"}),
+        (CLOUD, {"clouds-file": "/etc/clouds.yaml"}),
+        (HOST, {"project": "second"}),
+        (HOST, {"url": "https://host:8443"}),
+    ],
+)
+def test_two_projects_of_one_cloud_are_accepted(one: dict[str, Any], other: dict[str, Any]) -> None:
+    schema.check(spoiled(("datacenters",), [one, {**one, **other, "name": "b"}])["providers"][0])
 
 
 def test_every_option_says_what_it_is_for() -> None:

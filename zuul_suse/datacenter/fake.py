@@ -34,7 +34,7 @@ from zuul_suse.datacenter import (
     TryElsewhere,
     WrongConfiguration,
 )
-from zuul_suse.datacenter.kinds import Option, with_defaults
+from zuul_suse.datacenter.kinds import DAY, MANY, MOST_RAM, Option, with_defaults
 
 FAULTS = (
     "none",
@@ -52,14 +52,15 @@ FAULTS = (
 )
 
 OPTIONS = (
-    Option("boot-delay", float, "seconds from the create call until a server is active", default=0.0),
-    Option("max-servers", int, "how many servers fit", default=100),
-    Option("max-cores", int, "how many cores fit", default=1000),
-    Option("max-ram", int, "how much RAM fits, in MiB", default=10_000_000),
+    Option("boot-delay", float, "seconds from the create call until a server is active", default=0.0, most=DAY),
+    Option("max-servers", int, "how many servers fit", default=100, least=0, most=MANY),
+    Option("max-cores", int, "how many cores fit", default=1000, least=0, most=MANY),
+    Option("max-ram", int, "how much RAM fits, in MiB", default=10_000_000, least=0, most=MOST_RAM),
     Option("fault", str, "what goes wrong in this datacenter", default="none", choices=FAULTS),
     Option("state-dir", str, "folder in which servers and images are files, for tests from another process"),
 )
 
+PROJECT: tuple[str, ...] = ()  # two names for one folder are how a test has two datacenters on one project
 LABEL_OPTIONS: tuple[Option, ...] = ()
 IMAGE_TYPE = "tar"
 

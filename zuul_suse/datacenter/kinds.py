@@ -21,10 +21,19 @@ KINDS: Mapping[str, str] = {
     "openstack": "zuul_suse.datacenter.openstack",
 }
 
+# Bounds of options: what nobody means any more.
+DAY = 86_400  # seconds
+MANY = 1_000_000  # servers, cores, requests
+MOST_RAM = 10_000_000_000  # MiB
+
 
 @dataclass(frozen=True)
 class Option:
-    """One configuration key: type, default and documentation in one entry."""
+    """One configuration key: type, default and documentation in one entry.
+
+    Every number has bounds, `least` and `most`; they are those of the values where the type is a map. A float is more
+    than 0, too.
+    """
 
     name: str
     type: Any
@@ -32,13 +41,15 @@ class Option:
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
-    least: int | None = None  # the smallest value
+    least: float | None = None
+    most: float | None = None
 
 
 class Kind(Protocol):
     """What a kind's module offers."""
 
     OPTIONS: tuple[Option, ...]  # keys of one of `datacenters`
+    PROJECT: tuple[str, ...]  # those of them that together say which project it is, whose servers and quota are one
     IMAGE_TYPE: str  # the format of built images that it takes best
     LABEL_OPTIONS: tuple[Option, ...]  # keys of a label's map of the kind's name; they come as `Order.settings`
 

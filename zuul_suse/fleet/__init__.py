@@ -30,10 +30,13 @@ def join_server(datacenter: str, server_id: str) -> str:
     return f"{datacenter}/{server_id}"
 
 
-def split_server(address: str) -> tuple[str, str]:
-    """The datacenter and the id in it."""
-    datacenter, _, server_id = address.partition("/")
-    return datacenter, server_id
+def split_server(address: object) -> tuple[str, str]:
+    """The datacenter and the id in it. A host may have stored anything: an id alone names no datacenter, and what is
+    no text has neither."""
+    if not isinstance(address, str):
+        return "", ""
+    datacenter, slash, server_id = address.partition("/")
+    return (datacenter, server_id) if slash else ("", address)
 
 
 class Fleet:
@@ -71,6 +74,24 @@ class Fleet:
             return self.members[name]
         except KeyError:
             raise Gone(f'datacenter "{name}" is not one of {", ".join(self.members)}') from None
+
+    def find(self, address: object, exclude: Collection[str] = ()) -> tuple[Member, Server] | None:
+        """The server of a stored address, as last listed. Names of datacenters change while servers run: one that is
+        not where its address says is looked for by its id among our own servers in every datacenter."""
+        name, server_id = split_server(address)
+        for member in sorted(self.members.values(), key=lambda member: member.name != name):
+            server = member.poller.snapshot.servers.get(server_id)
+            if member.name in exclude or server is None:
+                continue
+            if member.name == name or member.owns(server):
+                return member, server
+        return None
+
+    def datacenter_of(self, address: object) -> str | None:
+        """The datacenter of a stored address under its present name; the stored one if it isn't found."""
+        name, _ = split_server(address)
+        found = None if name in self.members else self.find(address)
+        return found[0].name if found else name or None
 
     # Placement
 
@@ -231,12 +252,17 @@ class Fleet:
         return sum((member.limits for member in members if member.limits is not None), Quota())
 
     def servers(self) -> list[tuple[str, Server]]:
-        """Every server of every datacenter by its address, as last listed."""
-        return [
-            (join_server(member.name, server.id), server)
-            for member in self.members.values()
-            for server in member.poller.snapshot.servers.values()
-        ]
+        """Every server of every datacenter by its address, as last listed; once, if several are one project."""
+        listed: dict[str, list[Server]] = {}
+        found = []
+        for member in self.members.values():
+            for server in member.poller.snapshot.servers.values():
+                known = listed.setdefault(server.id, [])
+                # Ids are unique within a datacenter only: its mark tells a server from another one of the same name.
+                if not any(server.metadata and server.metadata == other.metadata for other in known):
+                    known.append(server)
+                    found.append((join_server(member.name, server.id), server))
+        return found
 
     # Images
 

@@ -124,10 +124,11 @@ class SuseCreateMachine(statemachine.StateMachine):  # type: ignore[misc]
 class SuseDeleteMachine(statemachine.StateMachine):  # type: ignore[misc]
     """Nodepool's view of a deletion."""
 
-    def __init__(self, machine: DeleteMachine) -> None:
+    def __init__(self, machine: DeleteMachine, log: Any) -> None:
         super().__init__()
         self.machine = machine
         self.external_id = machine.address
+        self._log = log
 
     def stirs(self) -> bool:
         """See `loop`."""
@@ -137,6 +138,7 @@ class SuseDeleteMachine(statemachine.StateMachine):  # type: ignore[misc]
         try:
             self.complete = self.machine.advance()
         except Gone as error:
+            self._log.warning("Nothing to delete, as far as this configuration reaches: %s", error)
             raise exceptions.NotFound(str(error)) from error
         self.state = self.machine.state
 
@@ -212,9 +214,11 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         earlier.abandon()
         return {earlier.datacenter} if earlier.datacenter else set()
 
-    def getDeleteStateMachine(self, external_id: str | None, log: Any) -> SuseDeleteMachine:
+    def getDeleteStateMachine(self, external_id: Any, log: Any) -> SuseDeleteMachine:
+        """The id may be one that another driver stored, which may have been no text."""
         self.fleet.start()
-        return SuseDeleteMachine(DeleteMachine(self.fleet, external_id or ""))
+        address = external_id if isinstance(external_id, str) else ""
+        return SuseDeleteMachine(DeleteMachine(self.fleet, address), log)
 
     def notifyNodescanFailure(self, label: SuseLabel, external_id: str) -> None:
         """The server started but can't be reached: that too is a failure, of its datacenter or its label."""
@@ -226,10 +230,10 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         elif datacenter in self.fleet.members:
             self.fleet.blame.failed(Subject(label.name, label.name), datacenter, reason)
 
-    def getConsoleLog(self, label: SuseLabel, external_id: str | None) -> None:
+    def getConsoleLog(self, label: SuseLabel, external_id: Any) -> None:
         """Called in the create loop, which must not wait: it goes to the log from a worker thread, then comes the
         deletion."""
-        name, server_id = split_server(external_id or "")
+        name, server_id = split_server(external_id)
         if label.console_log and name in self.fleet.members:
             log_console(self.fleet.members[name], server_id, self.log)
 

@@ -139,12 +139,12 @@ def _together(provider: SuseProviderConfig, every: list[Examined]) -> Examined:
     """Whether all quotas together are enough for the pools; where one isn't known nothing can be said."""
     result = Examined(provider.name, "all")
     wanted: Mapping[str, float] = {
-        pool.name: pool.max_servers for pool in provider.pools.values() if math.isfinite(pool.max_servers or math.inf)
+        pool.name: pool.max_servers for pool in provider.pools.values() if math.isfinite(pool.max_servers)
     }
     if not wanted:
         result.findings.append(Finding("max-servers", True, "no pool has a limit: the quotas are the limit"))
         return result
-    asked = f"{', '.join(f'pool {name}: {number:g}' for name, number in wanted.items())}"
+    asked = ", ".join(f"pool {name}: {number or '0 (gets no more nodes)'}" for name, number in wanted.items())
     missing = [examined.datacenter for examined in every if examined.limits is None]
     if missing:
         detail = f"{asked}; the limits of {', '.join(missing)} are not known"

@@ -261,6 +261,10 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
             self._fleet.disband(self._group)
         super()._declinedHandlerCleanup()
 
+    def checkReusableNode(self, node: Any) -> bool:
+        """Ready nodes of a datacenter that was renamed are as good as before."""
+        return not self.chosen_az or self.manager.datacenter_of(node) == self.chosen_az
+
     def setNodeMetadata(self, node: Any) -> None:
         """The zone was chosen in `_room`; Nodepool's own choice at random must not happen."""
 

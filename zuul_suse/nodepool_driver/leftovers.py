@@ -12,6 +12,7 @@ here too: a launch left them, and the launcher that knew of it is gone.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
@@ -91,7 +92,12 @@ def delete_leftover(member: Member, resource: SuseResource, log: logging.Logger)
 
 
 class Deserted:
-    """Servers of nodes that are settled on another server; one that is found twice is given to the reaper."""
+    """Servers of nodes that are settled on another one; a server that is found twice is given to the reaper.
+
+    Only a node's own server proves that: it is listed too, by the id in the node's record, and bears the node's mark.
+    Which datacenter the record names proves nothing: it may have been renamed, be listed under two names, be known to
+    another launcher only, or the record may be another driver's.
+    """
 
     def __init__(self, provider: str, fleet: Fleet, log: logging.Logger) -> None:
         self._provider = provider
@@ -101,17 +107,18 @@ class Deserted:
 
     def look(self, zk: Any) -> None:
         """One round, in Nodepool's clean-up thread; reads memory only."""
-        settled = {
-            node.id: node.external_id
-            for node in zk.nodeIterator(cached_ids=True)
-            if node.provider == self._provider and node.state in SETTLED and node.external_id
-        }
-        found = {
-            address
-            for address, server in self._fleet.servers()
-            if server.metadata.get("nodepool_provider_name") == self._provider
-            and settled.get(server.metadata.get("nodepool_node_id", ""), address) != address
-        }
+        listed: dict[str, dict[str, str]] = defaultdict(dict)  # addresses of a node's servers by their ids
+        for address, server in self._fleet.servers():
+            if server.metadata.get("nodepool_provider_name") == self._provider:
+                listed[server.metadata.get("nodepool_node_id", "")][server.id] = address
+        found = set()
+        for node in zk.nodeIterator(cached_ids=True):
+            if node.provider != self._provider or node.state not in SETTLED:
+                continue
+            servers = listed.get(node.id, {})
+            own = split_server(node.external_id)[1]
+            if own in servers:
+                found |= {address for server_id, address in servers.items() if server_id != own}
         for address in found & self._suspects:
             datacenter, server_id = split_server(address)
             self._log.info("Server %s was left by its launch: its node has another one", address)

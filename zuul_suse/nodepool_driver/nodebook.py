@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from nodepool.zk import zookeeper
@@ -23,8 +24,9 @@ class NodeBook:
 
     LATE = 5.0  # seconds until a node that was just made is in ZooKeeper's copy for sure
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, datacenter_of: Callable[[Any], str | None] = lambda node: node.az) -> None:
         self._provider = provider  # its configuration
+        self._datacenter_of = datacenter_of  # where a node is, under today's name
         self._lock = threading.Lock()  # PoolWorkers of several pools share it
         self._used: dict[str, Quota] = {}
         self._ready: dict[tuple[str, str], Counter[str]] = {}
@@ -42,10 +44,13 @@ class NodeBook:
                 continue
             seen.add(node.id)
             used[node.pool] += self._need(node)
-            if node.state == zookeeper.READY and not node.allocated_to and not node.lock_contenders and node.az:
-                spare[node.az] += self._need(node)
+            if node.state == zookeeper.READY and not node.allocated_to and not node.lock_contenders:
+                datacenter = self._datacenter_of(node)
+                if not datacenter:
+                    continue
+                spare[datacenter] += self._need(node)
                 for label in node.type or ():
-                    ready[node.pool, node.az][label] += 1
+                    ready[node.pool, datacenter][label] += 1
         with self._lock:
             oldest = time.monotonic() - self.LATE
             self._new = {key: new for key, new in self._new.items() if key not in seen and new[2] > oldest}

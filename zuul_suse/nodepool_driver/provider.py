@@ -15,6 +15,7 @@ from typing import Any
 
 from nodepool.driver import statemachine
 
+from zuul_suse.fleet import Fleet
 from zuul_suse.fleet.queue import Queue
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
@@ -34,9 +35,9 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
 
     def __init__(self, adapter: SuseAdapter, config: SuseProviderConfig) -> None:
         super().__init__(adapter, config)
-        self.book = NodeBook(config)
+        self.book = NodeBook(config, self.datacenter_of)
         self.queue = Queue(adapter.fleet, config.patience, self.book.spare)
-        self.spares = Spares(config.name, self.queue)
+        self.spares = Spares(config.name, self.queue, self.datacenter_of)
         self.deserted = Deserted(config.name, adapter.fleet, adapter.log)
         self.missing_images = MissingImages(config.name, adapter.fleet, lambda: self._zk, adapter.log)
         self._full: dict[Any, float] = {}
@@ -47,6 +48,11 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
     def start(self, zk_conn: Any) -> None:
         quicken(zk_conn)
         super().start(zk_conn)
+
+    def datacenter_of(self, node: Any) -> str | None:
+        """Where a node is. Its zone was the datacenter's name when it was made, and may be another one's by now."""
+        fleet: Fleet = self.adapter.fleet
+        return str(node.az) if node.az in fleet.members else fleet.datacenter_of(node.external_id)
 
     # State machines
 

@@ -9,13 +9,15 @@ neither network nor file. Voluptuous finds the faults, this module words the fir
 from __future__ import annotations
 
 import logging
+import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import voluptuous as v
 
 from zuul_suse.datacenter import WrongConfiguration
-from zuul_suse.datacenter.kinds import KINDS, Option, load_kind
+from zuul_suse.datacenter.kinds import KINDS, Option, load_kind, with_defaults
 from zuul_suse.nodepool_driver import options
 
 Path = tuple[str | int, ...]
@@ -63,20 +65,30 @@ def _checked(option: Option) -> Any:
     if option.choices:
         return v.All(str, v.In(option.choices))
     if isinstance(option.type, dict):
-        return {key: _checked_type(value) for key, value in option.type.items()}
-    checked = _checked_type(option.type)
-    return checked if option.least is None else v.All(checked, v.Range(min=option.least))
+        return {key: _checked_type(value, option) for key, value in option.type.items()}
+    return _checked_type(option.type, option)
 
 
-def _checked_type(kind: Any) -> Any:
+def _checked_type(kind: Any, option: Option) -> Any:
+    if kind is int:
+        return v.All(int, lambda value: _bounded(value, option))
     if kind is float:
-        return v.All(v.Any(int, float), _no_bool, v.Range(min=0, min_included=False))
-    return v.All(int, _no_bool) if kind is int else kind
+        return v.All(v.Any(int, float), lambda value: _bounded(value, option, positive=True))
+    return kind
 
 
-def _no_bool(value: Any) -> Any:
+def _bounded(value: Any, option: Option, positive: bool = False) -> Any:
+    """A number within the option's bounds; to Python a bool is an int, and .nan and .inf are floats."""
     if isinstance(value, bool):
-        raise v.Invalid("expected a number")  # to Python a bool is an int
+        raise v.Invalid("expected a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise v.RangeInvalid("is not finite")
+    if positive and value <= 0:
+        raise v.RangeInvalid("is not more than 0")
+    if option.least is not None and value < option.least:
+        raise v.RangeInvalid(f"is less than {option.least}")
+    if option.most is not None and value > option.most:
+        raise v.RangeInvalid(f"is more than {option.most}")
     return value
 
 
@@ -103,8 +115,7 @@ def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
         if option.choices:
             text = f'"{value}" is not one of {", ".join(option.choices)}'
         elif isinstance(fault, v.RangeInvalid):
-            bound = "not more than 0" if option.least is None else f"less than {option.least}"
-            text = f"{_at(value, fault.path)!r} is {bound}"
+            text = f"{_shown(_at(value, fault.path))} {fault.error_message}"
         elif isinstance(option.type, dict) and float in option.type.values():
             text = f"expected a map of names to numbers, not {value!r}"
         elif isinstance(option.type, type):
@@ -112,6 +123,15 @@ def _check_value(provider: Any, path: Path, value: Any, option: Option) -> None:
         else:
             text = f"expected texts only, not {value!r} (put quotes around numbers and booleans)"
         raise wrong(provider, path, text) from error
+
+
+def _shown(number: float) -> str:
+    """A number that may have any length."""
+    try:
+        text = repr(number)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) < 40 else f"{text[:20]}... ({len(text)} digits)"
 
 
 def _at(value: Any, path: Sequence[Any]) -> Any:
@@ -181,6 +201,26 @@ def _check_datacenters(provider: Any) -> None:
     for name in names:
         if names.count(name) > 1:
             raise wrong(provider, ("datacenters",), f'"{name}" is there twice')
+    _check_projects(provider)
+
+
+def _check_projects(provider: Any) -> None:
+    """No two datacenters are one project: its quota would count twice."""
+    known: dict[tuple[str, ...], str] = {}
+    for index, given in enumerate(provider["datacenters"]):
+        kind = load_kind(given["kind"])
+        values = with_defaults(kind.OPTIONS, given)
+        if not kind.PROJECT:
+            continue
+        project = (given["kind"], *(os.path.normpath(str(values[key] or "")) for key in kind.PROJECT))
+        other = known.setdefault(project, given["name"])
+        if other != given["name"]:
+            same, last = ", ".join(kind.PROJECT[:-1]), kind.PROJECT[-1]
+            way = (
+                f"let labels' maps {given['kind']} choose what differs" if kind.LABEL_OPTIONS else "use other projects"
+            )
+            fault = f"is the same project as datacenters[{other}] ({same} and {last}) and would count twice: "
+            raise wrong(provider, ("datacenters", index), f"{fault}keep one, and {way}")
 
 
 def _check_image_of(provider: Any, path: Path, label: Mapping[str, Any]) -> None:

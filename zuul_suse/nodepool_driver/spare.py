@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from nodepool.zk import zookeeper
@@ -23,9 +24,10 @@ class Spares:
 
     GOING = 300.0  # for so long a node that is being deleted is worth waiting for
 
-    def __init__(self, provider: str, queue: Queue) -> None:
+    def __init__(self, provider: str, queue: Queue, datacenter_of: Callable[[Any], str | None]) -> None:
         self._provider = provider
         self._queue = queue
+        self._datacenter_of = datacenter_of  # where a node is, under today's name
         self._log = logging.getLogger(f"nodepool.driver.suse.{provider}")
 
     def make_way(self, zk: Any, pool: Any) -> None:
@@ -35,8 +37,10 @@ class Spares:
             return
         unused = []
         for node in zk.nodeIterator(cached_ids=True):
-            helps = node.pool == pool.name if first.lacks_pool else node.az == first.target
-            if node.provider != self._provider or not helps:
+            if node.provider != self._provider:
+                continue
+            helps = node.pool == pool.name if first.lacks_pool else self._datacenter_of(node) == first.target
+            if not helps:
                 continue
             if node.state == zookeeper.DELETING and time.time() - node.state_time < self.GOING:
                 return

@@ -42,7 +42,7 @@ from zuul_suse.datacenter import (
 from zuul_suse.datacenter.incus.examination import Examination
 from zuul_suse.datacenter.incus.image import metadata_tarball
 from zuul_suse.datacenter.incus.instance import server_of
-from zuul_suse.datacenter.kinds import Option, with_defaults
+from zuul_suse.datacenter.kinds import MANY, MOST_RAM, Option, with_defaults
 
 OPTIONS = (
     Option("url", str, "path of the server's unix socket, or https://host:port", required=True),
@@ -51,12 +51,38 @@ OPTIONS = (
     Option("client-cert", str, "path of the client's certificate, for https"),
     Option("client-key", str, "path of the client's key, for https"),
     Option("server-cert", str, "path of the server's certificate, which is pinned; default: the host's own CAs"),
-    Option("max-servers", int, "how many instances may exist in the project; default: no limit"),
-    Option("max-cores", int, "how many cores all instances may have; default: no limit, containers share cores"),
-    Option("max-ram", int, "how much RAM all instances may have, in MiB; default: the host's RAM"),
-    Option("timeout", int, "seconds until a request or a background operation counts as failed", default=120),
+    Option(
+        "max-servers",
+        int,
+        "how many instances may exist in the project, 0: no more are made; default: no limit",
+        least=0,
+        most=MANY,
+    ),
+    Option(
+        "max-cores",
+        int,
+        "how many cores all instances may have; default: no limit, containers share cores",
+        least=0,
+        most=MANY,
+    ),
+    Option(
+        "max-ram",
+        int,
+        "how much RAM all instances may have, in MiB; default: the host's RAM",
+        least=0,
+        most=MOST_RAM,
+    ),
+    Option(
+        "timeout",
+        int,
+        "seconds until a request or a background operation counts as failed",
+        default=120,
+        least=1,
+        most=3600,
+    ),
 )
 
+PROJECT = ("url", "project")
 LABEL_OPTIONS: tuple[Option, ...] = ()
 IMAGE_TYPE = "tar"
 

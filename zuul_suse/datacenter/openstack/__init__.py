@@ -36,12 +36,19 @@ from zuul_suse.datacenter.openstack.catalog import Catalog
 from zuul_suse.datacenter.openstack.examination import Examination
 from zuul_suse.datacenter.openstack.floating import FloatingIPs
 from zuul_suse.datacenter.openstack.images import Images
-from zuul_suse.datacenter.openstack.options import LABEL_OPTIONS, OPTIONS, Settings, given_options, settings_of
+from zuul_suse.datacenter.openstack.options import (
+    LABEL_OPTIONS,
+    OPTIONS,
+    PROJECT,
+    Settings,
+    given_options,
+    settings_of,
+)
 from zuul_suse.datacenter.openstack.request import Zones, server_body
 from zuul_suse.datacenter.openstack.servers import ServerList, View
 from zuul_suse.datacenter.openstack.session import Region
 
-__all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
+__all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "PROJECT", "OpenStackDatacenter", "open_datacenter"]
 
 IMAGE_TYPE = "qcow2"
 
