@@ -97,6 +97,7 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
     def getLabelQuota(self) -> Any:
         """Called as a PoolWorker's pass begins. Labels know no limit here: requests do."""
         self._full.clear()
+        self.adapter.fleet.start()  # before the first request, to which a datacenter that isn't listed yet has no room
         self.book.read(self._zk)
         self.queue.drop(self._is_withdrawn)
         for launcher in list(self.launchers):
