@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import requests_mock
 import yaml
 
+from zuul_suse.datacenter import Belonging, Datacenter
+
 Json = dict[str, Any]
 HOST = "http://cloud.example"
 NETWORKS = [
@@ -208,6 +210,11 @@ class MockCloud:
         query = parse_qs(urlsplit(request.url).query)
         keys = ("name", "zuul_suse_image", "status", "visibility")
         return {"images": [raw for raw in self.images if all(raw.get(k) == query[k][0] for k in keys if k in query)]}
+
+
+def left_by(datacenter: Datacenter) -> list[Belonging]:
+    """Belongings of all kinds."""
+    return [found for kind in datacenter.belonging_kinds for found in datacenter.list_belongings(kind)]
 
 
 def address(text: str, kind: str = "fixed", version: int = 4) -> Json:

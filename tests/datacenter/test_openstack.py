@@ -33,7 +33,7 @@ from zuul_suse.datacenter import (
 )
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
 
-from .mock_openstack import HOST, OURS, MockCloud, address, uuid
+from .mock_openstack import HOST, OURS, MockCloud, address, left_by, uuid
 
 IMAGE = uuid(99)
 COMPUTE = f"{HOST}/compute/v2.1"
@@ -414,7 +414,7 @@ def test_a_missing_service(tmp_path: Path) -> None:
         cloud.server(1)
         datacenter = opened(cloud, networks=None)
         assert [server.ipv4 for server in datacenter.list_servers()] == ["10.0.0.1"]
-        assert datacenter.list_belongings() == []
+        assert left_by(datacenter) == []
         assert datacenter.create(order())
 
 

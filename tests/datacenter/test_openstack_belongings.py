@@ -15,7 +15,7 @@ from zuul_suse.datacenter import Belonging, Gone, Order, TryElsewhere, WrongConf
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
 from zuul_suse.datacenter.openstack.mark import mark_of, read_mark
 
-from .mock_openstack import HOST, OURS, MockCloud, uuid
+from .mock_openstack import HOST, OURS, MockCloud, left_by, uuid
 
 ORDER = Order("np1", uuid(99), metadata=OURS, settings={"flavor-name": "m1.small"})
 THEIRS = {"nodepool_provider_name": "suse"}  # somebody else's metadata may look a bit like ours
@@ -119,7 +119,7 @@ def test_floating_ip_with_our_mark_whose_server_is_gone(cloud: MockCloud) -> Non
         {"id": "f4", "description": "zuul-suse is great"},
     ]
     datacenter = opened(cloud)
-    (found,) = datacenter.list_belongings()
+    (found,) = left_by(datacenter)
     assert found == Belonging("floating-ip", "f1", uuid(9), OURS)
     datacenter.delete_belonging(found)
     assert cloud.calls[-1] == "DELETE /floatingips/f1"
@@ -139,10 +139,10 @@ def test_port_of_a_server_of_ours_that_is_gone(cloud: MockCloud) -> None:
         port(cloud, f"router-{number}", server, owner="network:router_interface")
         port(cloud, f"mine-{number}", server, owner="")
     port(cloud, "loose", "")
-    assert datacenter.list_belongings() == []
+    assert left_by(datacenter) == []
     for server in (made, seen, foreign, lookalike):
         vanish(cloud, server)
-    found = datacenter.list_belongings()
+    found = left_by(datacenter)
     assert found == [
         Belonging("port", "down-1", made, OURS),
         Belonging("port", "down-2", seen, OURS | {"nodepool_node_id": "2"}),
@@ -159,7 +159,7 @@ def test_server_that_died_before_this_process_began(cloud: MockCloud) -> None:
         port(cloud, f"p{number}", uuid(number))
     datacenter = opened(cloud)
     for _ in range(3):
-        assert datacenter.list_belongings() == [Belonging("port", "p1", uuid(1), OURS)]
+        assert left_by(datacenter) == [Belonging("port", "p1", uuid(1), OURS)]
     asked = [r for r in cloud.mock.request_history if "/servers/detail" in r.url]
     assert len(asked) == 1  # a stranger's port is looked into once
     assert asked[0].qs["changes-since"] == ["2026-01-01t10:50:00z"]
@@ -183,9 +183,9 @@ def test_volume_that_was_seen_with_a_server_of_ours(cloud: MockCloud) -> None:
         {"id": "foreign", **free},
         {"id": "never-seen", **free},
     ]
-    assert datacenter.list_belongings() == []  # its server lives
+    assert left_by(datacenter) == []  # its server lives
     cloud.servers = []
-    (found,) = datacenter.list_belongings()
+    (found,) = left_by(datacenter)
     assert found == Belonging("volume", "v1", uuid(1), OURS)
     datacenter.delete_belonging(found)
     assert cloud.calls[-1] == "DELETE /p1/volumes/v1"
@@ -199,21 +199,21 @@ def test_a_port_that_neutron_keeps_for_nova_is_released_first(cloud: MockCloud) 
     cloud.mock.register_uri("DELETE", url, [refused, {"status_code": 500}, {"status_code": 204}])
     cloud.mock.register_uri("PUT", url, json={"port": {}})
     datacenter = opened(cloud)
-    (left,) = datacenter.list_belongings()
+    (left,) = left_by(datacenter)
     with pytest.raises(TryElsewhere):
         datacenter.delete_belonging(left)
     assert cloud.calls[-3:] == ["DELETE /ports/p1", "PUT /ports/p1", "DELETE /ports/p1"]
     cloud.ports[0]["device_owner"] = ""
-    assert datacenter.list_belongings() == [left]  # it isn't lost from sight
+    assert left_by(datacenter) == [left]  # it isn't lost from sight
     datacenter.delete_belonging(left)
-    assert datacenter.list_belongings() == []
+    assert left_by(datacenter) == []
 
 
 def test_with_nothing_loose_no_server_is_asked_for(cloud: MockCloud) -> None:
     datacenter = opened(cloud)
     datacenter.limits()
     cloud.forget()
-    assert datacenter.list_belongings() == []
+    assert left_by(datacenter) == []
     assert sorted(cloud.calls) == ["GET /floatingips", "GET /ports"]
 
 

@@ -27,6 +27,7 @@ from zuul_suse.datacenter import (
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
 from zuul_suse.datacenter.openstack.servers import ServerList
 
+from .mock_openstack import left_by
 from .openstack_project import Project, project, soon
 
 pytestmark = pytest.mark.cloud
@@ -301,21 +302,21 @@ def test_only_ports_of_dead_servers_of_ours_are_left_behind(
     ports = {server_id: loose_port(home, server_id) for server_id in ours + plain}
     unknown = loose_port(home, "11111111-2222-4333-8444-555555555555")
     mine = home.member.network.create_port(network_id=home.member.network.find_network("test-net").id, name="mine").id
-    assert datacenter.list_belongings() == []
+    assert left_by(datacenter) == []
     for server_id in (ours[0], plain[0], lookalike):
         datacenter.delete(server_id)
         gone(datacenter, server_id)
     # Nova itself removes ports that say they are the server's, so they are made anew.
     left = {server_id: loose_port(home, server_id) for server_id in (ours[0], plain[0], lookalike)}
     expected = [Belonging("port", left[ours[0]], ours[0], OURS)]
-    found = datacenter.list_belongings()
+    found = left_by(datacenter)
     assert [replace(item, metadata={k: item.metadata[k] for k in OURS}) for item in found] == expected
     # One that was started later and never saw the server alive asks nova.
     later = opened()
-    found = later.list_belongings()
+    found = left_by(later)
     assert [(item.id, item.metadata["nodepool_node_id"]) for item in found] == [(left[ours[0]], "0000000042")]
     later.delete_belonging(found[0])
-    assert later.list_belongings() == []
+    assert left_by(later) == []
     with pytest.raises(Gone):
         later.delete_belonging(found[0])
     still = {port.id for port in home.member.network.ports()}
@@ -344,8 +345,8 @@ def test_floating_ip_goes_with_its_server_and_a_foreign_one_stays(
     gone(datacenter, ids[0])
     home.member.compute.delete_server(ids[1])  # nova leaves the address of this one
     gone(datacenter, ids[1])
-    (left,) = opened().list_belongings()
+    (left,) = left_by(opened())
     assert (left.kind, left.server_id, left.metadata) == ("floating-ip", ids[1], OURS)
     datacenter.delete_belonging(left)
     assert [address.id for address in home.member.network.ips()] == [foreign.id]
-    assert datacenter.list_belongings() == []
+    assert left_by(datacenter) == []

@@ -22,7 +22,7 @@ from nodepool import exceptions
 from zuul_suse.datacenter import Order, Quota, Server, ServerState
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import split_server
-from zuul_suse.nodepool_driver import leftovers
+from zuul_suse.fleet.leaks import LeakList
 from zuul_suse.nodepool_driver.adapter import SuseAdapter, SuseInstance
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
@@ -292,7 +292,7 @@ def test_a_datacenter_may_say_which_address_to_connect_to() -> None:
 def test_dead_datacenter_holds_no_leak_check_of_the_others_up(
     adapter: SuseAdapter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE", 0.3)
+    monkeypatch.setattr(LeakList, "PATIENCE", 0.3)
     heard_of(adapter)
     twin(adapter, "prg")._belongings.put("p1", {"kind": "port", "metadata": {"nodepool_node_id": "1"}})
     twin(adapter, "nbg").fault = "black-hole"
@@ -300,7 +300,7 @@ def test_dead_datacenter_holds_no_leak_check_of_the_others_up(
     found = [(one.type, one.external_id, one.plural_metric_name) for one in adapter.listResources()]
     assert time.monotonic() - began < 2
     assert found == [("port", "p1", "ports")]
-    assert "Datacenter nbg is not checked for leaks: no answer in time" in caplog.text
+    assert "Leaked ports in datacenter nbg can't be looked for: no answer within 0.3 s" in caplog.text
 
 
 def test_failed_deletion_of_a_belonging_is_told_and_left_for_the_next_time(
@@ -314,7 +314,7 @@ def test_failed_deletion_of_a_belonging_is_told_and_left_for_the_next_time(
     soon(lambda: "Can't delete leaked port p1 in datacenter nbg, will try again: nbg: connection" in caplog.text)
     twin(adapter, "nbg").fault = "none"
     adapter.deleteResource(port)
-    soon(lambda: not twin(adapter, "nbg").list_belongings())
+    soon(lambda: not twin(adapter, "nbg").list_belongings("port"))
     caplog.set_level(logging.INFO)
     adapter.deleteResource(port)
     soon(lambda: "Leaked port p1 in datacenter nbg is gone already" in caplog.text)

@@ -195,6 +195,7 @@ class Datacenter(Protocol):
     name: str
     gate: Gate  # set by the fleet before the first call
     exposes: bool  # whether an active server has to be given an address by `expose` before it can be reached
+    belonging_kinds: tuple[str, ...]  # kinds of belongings that its servers may leave
 
     def need(self, order: Order) -> Quota:
         """What the order takes here. From memory, never blocks; what isn't known yet counts as the order says."""
@@ -221,7 +222,7 @@ class Datacenter(Protocol):
         """Upload an image file, wait until it can be used, and return its id."""
 
     def list_images(self) -> Sequence[Image]:
-        """Images that were uploaded by us."""
+        """Images that were uploaded by us; none if that service isn't offered here."""
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image; raises Gone if there is none."""
@@ -229,8 +230,8 @@ class Datacenter(Protocol):
     def console_log(self, server_id: str) -> str:
         """What the server wrote to its console since it started."""
 
-    def list_belongings(self) -> Sequence[Belonging]:
-        """Ports, floating IPs and volumes that are ours and that no server uses now."""
+    def list_belongings(self, kind: str) -> Sequence[Belonging]:
+        """Those of one kind that are ours and that no server uses now; none if that service isn't offered here."""
 
     def delete_belonging(self, belonging: Belonging) -> None:
         """Delete one of them; raises Gone if it is gone."""
@@ -247,6 +248,7 @@ class PlainDatacenter:
 
     gate: Gate = staticmethod(no_gate)
     exposes = False
+    belonging_kinds: tuple[str, ...] = ()
 
     def need(self, order: Order) -> Quota:
         return order.need
@@ -257,7 +259,7 @@ class PlainDatacenter:
     def expose(self, server_id: str) -> Server:
         raise Gone(f"{server_id} needs no address")
 
-    def list_belongings(self) -> Sequence[Belonging]:
+    def list_belongings(self, kind: str) -> Sequence[Belonging]:
         return ()
 
     def delete_belonging(self, belonging: Belonging) -> None:

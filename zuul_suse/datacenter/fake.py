@@ -102,6 +102,8 @@ class Shelf:
 class FakeDatacenter(PlainDatacenter):
     """See the module. `clock` can be replaced by a virtual one; `calls` counts what was asked."""
 
+    belonging_kinds: tuple[str, ...] = ("port", "floating-ip", "volume")
+
     def __init__(
         self, name: str, options: Mapping[str, Any] | None = None, clock: Callable[[], float] = time.time
     ) -> None:
@@ -237,11 +239,15 @@ class FakeDatacenter(PlainDatacenter):
         with self._lock:
             self._images.take(image_id)
 
-    def list_belongings(self) -> Sequence[Belonging]:
+    def list_belongings(self, kind: str) -> Sequence[Belonging]:
         self._enter("list_belongings")
         with self._lock:
             records = self._belongings.all()
-        return [Belonging(rec["kind"], key, rec.get("server"), rec.get("metadata", {})) for key, rec in records.items()]
+        return [
+            Belonging(kind, key, record.get("server"), record.get("metadata", {}))
+            for key, record in records.items()
+            if record["kind"] == kind
+        ]
 
     def delete_belonging(self, belonging: Belonging) -> None:
         self._enter("delete_belonging")

@@ -19,6 +19,7 @@ from zuul_suse.fleet import images
 from zuul_suse.fleet.blame import Blame
 from zuul_suse.fleet.group import Group, Groups
 from zuul_suse.fleet.images import join_images, split_images
+from zuul_suse.fleet.leaks import LeakLists
 from zuul_suse.fleet.member import Member
 from zuul_suse.fleet.placement import Choice, Demand, choose
 
@@ -45,6 +46,7 @@ class Fleet:
     def __init__(self, members: Iterable[Member], log: logging.Logger | None = None) -> None:
         self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
+        self.leaks = LeakLists(self.members.values())
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
         self._groups = Groups()
         self._started = False

@@ -3,10 +3,9 @@
 """What may have leaked: images, and ports, floating IPs and volumes that outlived their servers.
 
 Nodepool's clean-up asks for all that bears the marks of a provider, compares with its records, and has deleted what it
-found without an owner twice. Its one clean-up thread serves all providers, so the datacenters are asked all at the same
-time in their own worker threads and given half a minute; one that doesn't answer is asked again the next time. What
-bears no mark, or another provider's, is never even handed on. Servers whose node has another server by now are found
-here too: a launch left them, and the launcher that knew of it is gone.
+found without an owner twice. Its one clean-up thread serves all providers and must not be held up: see `fleet.leaks`.
+What bears no mark, or another provider's, is never even handed on. Servers whose node has another server by now are
+found here too: a launch left them, and the launcher that knew of it is gone.
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, wait
 from typing import Any
 
 from nodepool.driver import statemachine
 from nodepool.zk import zookeeper
 
-from zuul_suse.datacenter import Belonging, DatacenterError, Gone
+from zuul_suse.datacenter import Belonging, DatacenterError, Gone, Image
 from zuul_suse.fleet import Fleet, Member, split_server
 
-PATIENCE = 30.0
 SETTLED = (zookeeper.READY, zookeeper.IN_USE, zookeeper.USED, zookeeper.HOLD)
 
 
@@ -45,26 +42,12 @@ class SuseResource(statemachine.Resource):  # type: ignore[misc]
 
 
 def list_leftovers(fleet: Fleet, log: logging.Logger) -> Iterator[SuseResource]:
-    """Images and belongings of all datacenters that answer in time."""
-
-    def look(member: Member) -> list[SuseResource]:
-        name, datacenter = member.name, member.datacenter
-        images = [SuseResource(one.metadata, "image", name, one.id) for one in datacenter.list_images()]
-        belongings = datacenter.list_belongings()
-        return images + [SuseResource(one.metadata, one.kind, name, one.id, one) for one in belongings]
-
-    members = [member for member in fleet.members.values() if not member.is_out()]
-    calls: dict[Future[list[SuseResource]], Member] = {member.call(look, member): member for member in members}
-    late = wait(calls, PATIENCE).not_done
-    for call in calls:
-        if call in late:
-            call.cancel()
-            log.warning("Datacenter %s is not checked for leaks: no answer in time", calls[call].name)
-            continue
-        try:
-            yield from call.result()
-        except DatacenterError as error:
-            log.warning("Datacenter %s is not checked for leaks: %s", calls[call].name, error)
+    """Images and belongings of all datacenters, one round of them: see `fleet.leaks`."""
+    for member, found in fleet.leaks.round(log):
+        if isinstance(found, Image):
+            yield SuseResource(found.metadata, "image", member.name, found.id)
+        else:
+            yield SuseResource(found.metadata, found.kind, member.name, found.id, found)
 
 
 def delete_leftover(member: Member, resource: SuseResource, log: logging.Logger) -> None:

@@ -31,7 +31,7 @@ from zuul_suse.datacenter import (
     WrongConfiguration,
     no_gate,
 )
-from zuul_suse.datacenter.openstack.belongings import Belongings, Ours
+from zuul_suse.datacenter.openstack.belongings import BELONGING_KINDS, Belongings, Ours
 from zuul_suse.datacenter.openstack.catalog import Catalog
 from zuul_suse.datacenter.openstack.examination import Examination
 from zuul_suse.datacenter.openstack.floating import FloatingIPs
@@ -57,6 +57,7 @@ class OpenStackDatacenter:
     """See the module."""
 
     gate: Gate = staticmethod(no_gate)
+    belonging_kinds: tuple[str, ...] = BELONGING_KINDS
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -179,8 +180,8 @@ class OpenStackDatacenter:
         """Servers of now: the list of a poller may be older than the port that is judged by it."""
         return {server["id"] for server in self._region.all("compute", "/servers", "servers")}
 
-    def list_belongings(self) -> Sequence[Belonging]:
-        return self._belongings.find()
+    def list_belongings(self, kind: str) -> Sequence[Belonging]:
+        return self._belongings.find(kind)
 
     def delete_belonging(self, belonging: Belonging) -> None:
         self._belongings.delete(belonging)

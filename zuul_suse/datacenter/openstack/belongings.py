@@ -27,6 +27,7 @@ _PATHS = {
     "floating-ip": ("network", "/floatingips"),
     "volume": ("block-storage", "/volumes"),
 }
+BELONGING_KINDS = tuple(_PATHS)
 _UNUSED = frozenset({"available", "error"})
 
 
@@ -93,18 +94,23 @@ class Belongings:
         self._released: set[str] = set()  # ports that say no more that they are nova's, and are still there
         self._strangers: dict[str, float] = {}  # servers of ports that were looked for and are not known as ours
 
-    def find(self) -> list[Belonging]:
-        """Things first, then servers: what was made in between has its server in the list."""
-        ports = self._ports()
-        volumes = self._loose_volumes()
-        floating = self._floating.marked() if self._region.has("network") else []
-        if not (ports or volumes or floating):
+    def find(self, kind: str) -> list[Belonging]:
+        """Those of one kind. Things first, then servers: what was made in between has its server in the list."""
+        service, _ = _PATHS[kind]
+        if not self._region.has(service):
             return []
-        alive = self._alive()
-        found = [item for item in floating if item.server_id not in alive]
-        found += [item for item in volumes if item.server_id not in alive]
+        if kind == "port":
+            return self._loose_ports()
+        found = self._floating.marked() if kind == "floating-ip" else self._loose_volumes()
+        alive = self._alive() if found else set()
+        return [item for item in found if item.server_id not in alive]
+
+    def _loose_ports(self) -> list[Belonging]:
+        ports = self._ports()
+        alive = self._alive() if ports else set()
         dead = [port for port in ports if port["device_id"] not in alive]
         self._find_dead([port for port in dead if self._ours.metadata(port["device_id"]) is None])
+        found = []
         for port in dead:
             metadata = self._ours.metadata(port["device_id"])
             if metadata is not None:
@@ -112,8 +118,6 @@ class Belongings:
         return found
 
     def _ports(self) -> list[Json]:
-        if not self._region.has("network"):
-            return []
         wanted = {"status": "DOWN", "fields": ("id", "device_id", "device_owner", "status", "created_at")}
         listed = self._region.all("network", "/ports", "ports", wanted)
         return [
@@ -147,7 +151,7 @@ class Belongings:
 
     def _loose_volumes(self) -> list[Belonging]:
         known = self._ours.volumes()
-        if not known or not self._region.has("block-storage"):
+        if not known:
             return []
         listed = {raw["id"]: raw for raw in self._region.all("block-storage", "/volumes/detail", "volumes")}
         found = []

@@ -97,6 +97,8 @@ class Images:
 
     def ours(self) -> list[Image]:
         """Those with our mark. Another project's public image could bear it too, so only private ones count."""
+        if not self._region.has("image"):
+            return []
         params = {MARK: MARKED, "visibility": "private"}
         listed = self._region.all("image", "/images", "images", params)
         return [Image(raw["id"], raw.get("name") or "", _properties(raw)) for raw in listed if raw.get(MARK) == MARKED]
