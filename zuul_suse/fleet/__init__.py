@@ -67,6 +67,7 @@ class Fleet:
 
     def close(self) -> None:
         """End all threads."""
+        self.leaks.close()
         for member in self.members.values():
             member.close()
 

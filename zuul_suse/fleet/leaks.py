@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists of what may have leaked: images, and what outlived its server; one list per datacenter and kind of resource.
 
-A host asks for all of them once per round of its clean-up. Each list is read in a worker thread of its datacenter, and
-none holds another one up: a service that is slow, fails or isn't offered concerns its own kind only. An answer that
+A host asks for all of them once per round of its clean-up. Lists are read in threads of their own, two per datacenter,
+so that launches lack none: a service that is slow, fails or isn't offered concerns its own kind only. An answer that
 comes after its round is kept for the next one, and what a round lacks is told from the answer before it, once: hosts
-delete what they saw in two rounds in a row. Called from one thread; the worker threads only answer.
+delete what they saw in two rounds in a row. Called from one thread; the lists' threads only answer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Executor, Future, wait
 from functools import partial
 
 from zuul_suse.datacenter import Belonging, DatacenterError, Gone, Image
 from zuul_suse.fleet.member import Member
+from zuul_suse.fleet.threads import MACHINE
 
 Resource = Image | Belonging
 
@@ -26,8 +27,9 @@ class LeakList:
     PATIENCE = 30.0  # seconds that a round waits for it, unless it took longer the last time
     TOLD = 2  # rounds in which one answer is told
 
-    def __init__(self, member: Member, kind: str, read: Callable[[], Sequence[Resource]]) -> None:
+    def __init__(self, member: Member, kind: str, read: Callable[[], Sequence[Resource]], pool: Executor) -> None:
         self.member = member
+        self._pool = pool
         self._place = f"{kind}s in datacenter {member.name}"
         self._read = read
         self._call: Future[tuple[Sequence[Resource], float]] | None = None
@@ -40,7 +42,7 @@ class LeakList:
         """Ask for it, unless that is under way; returns the call if it is worth waiting for."""
         self._collect(log)
         if self._call is None:
-            self._call = self.member.call(partial(self._ask, self.member.clock()))
+            self._call = self._pool.submit(self._ask, self.member.clock())
         return None if self._is_late else self._call
 
     def _ask(self, began: float) -> tuple[Sequence[Resource], float]:
@@ -48,6 +50,9 @@ class LeakList:
             found = self._read()
         except Gone:  # the service answers, and doesn't offer this kind
             found = ()
+        except DatacenterError as error:
+            self.member.heed(error)
+            raise
         return found, self.member.clock() - began
 
     def tell(self, log: logging.Logger) -> Sequence[Resource]:
@@ -90,12 +95,15 @@ class LeakLists:
     """All of a fleet."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self._lists = []
+        self._lists: list[LeakList] = []
+        self._pools: list[Executor] = []
         for member in members:
             datacenter = member.datacenter
-            self._lists.append(LeakList(member, "image", datacenter.list_images))
+            pool = MACHINE.pool(2, f"openstack-api-leaks-{member.name}")
+            self._pools.append(pool)
+            self._lists.append(LeakList(member, "image", datacenter.list_images, pool))
             for kind in datacenter.belonging_kinds:
-                self._lists.append(LeakList(member, kind, partial(datacenter.list_belongings, kind)))
+                self._lists.append(LeakList(member, kind, partial(datacenter.list_belongings, kind), pool))
 
     def round(self, log: logging.Logger) -> Iterator[tuple[Member, Resource]]:
         """What all datacenters have, as far as they answer in time."""
@@ -104,3 +112,8 @@ class LeakLists:
         for one in self._lists:
             for resource in one.tell(log):
                 yield one.member, resource
+
+    def close(self) -> None:
+        """Ask for nothing more; doesn't wait for what is under way."""
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
