@@ -155,10 +155,13 @@ def test_image_is_listed_with_its_metadata_until_deleted(local: IncusDatacenter,
     (found,) = [image for image in local.list_images() if image.id == image_id]
     assert found.name == "tiny-2"
     assert found.metadata["nodepool_upload_id"] == "0000000002"
+    assert local.find_image(image_id) == found
+    assert file.made(found)
     local.delete_image(image_id)
     assert image_id not in {image.id for image in local.list_images()}
-    with pytest.raises(Gone):
-        local.delete_image(image_id)
+    for ask in (local.find_image, local.delete_image):
+        with pytest.raises(Gone):
+            ask(image_id)
 
 
 def test_upload_streams(local: IncusDatacenter, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from nodepool.zk import zookeeper as zk
+
+from zuul_suse.fleet import split_images
 
 from ..datacenter.lxd_daemon import Daemon
 from .conftest import BIN, Installation, running, wait_for
@@ -99,4 +102,33 @@ def test_upload_that_failed_in_a_datacenter_is_made_up_for_there(nodepool: Insta
     (node,) = nodepool.fulfilled(nodepool.request("tiny"), 60)
     assert node.az == "big"
     nodepool.give_back([node])
+    wait_for("the node is gone", lambda: not nodepool.nodes(), 30)
+
+
+def test_images_of_renamed_datacenters_are_used_at_once_and_an_added_one_gets_them(
+    nodepool: Installation, big: Twin, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = newest_upload(nodepool)
+    assert before is not None
+    added = Twin(tmp_path_factory.mktemp("datacenters") / "added")
+    config = yaml.safe_load(nodepool.config_file.read_text())
+    datacenters = config["providers"][0]["datacenters"]
+    datacenters[0]["name"], datacenters[1]["name"] = "large", "near"
+    datacenters.append({"name": "added", "kind": "fake", "max-servers": 0, "state-dir": str(added.folder)})
+    read = len(nodepool.log)
+    nodepool.config_file.write_text(yaml.safe_dump(config))
+    wait_for("the old provider has stopped", lambda: "StateMachineProvider.suse: Stopped" in nodepool.log[read:], 30)
+    (node,) = nodepool.fulfilled(nodepool.request("tiny"), 60)
+    assert node.az in ("large", "near")
+    nodepool.give_back([node])
+    after = wait_for(
+        "the image is recorded everywhere",
+        lambda: (upload := newest_upload(nodepool)) and "added=" in upload.external_id and upload,
+        200,
+        pause=1,
+    )
+    images = split_images(after.external_id)
+    assert after.id == before.id
+    assert (images["large"], images["near"]) == (images["big"], images["local"])
+    assert len(big.images()) == len(added.images()) == 1, "it was uploaded again"
     wait_for("the node is gone", lambda: not nodepool.nodes(), 30)

@@ -153,21 +153,38 @@ class Finding:
 
 @dataclass(frozen=True)
 class Image:
-    """An image as the datacenter lists it."""
+    """An image as the datacenter lists it. `complete`: its file was taken in whole; `size` in bytes, if known."""
 
     id: str
     name: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    complete: bool = True
+    size: int | None = None
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A built image on this machine's disk, to be uploaded."""
+    """A built image on this machine's disk, to be uploaded.
+
+    `proof` are the keys of its metadata that tell this upload from all others; if there are none, all of them do.
+    """
 
     name: str
     path: Path
     format: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    proof: tuple[str, ...] = ()
+
+    def began(self, image: Image) -> bool:
+        """Whether an image comes from an upload of this one, complete or not."""
+        keys = self.proof or tuple(self.metadata)
+        return image.name == self.name and all(image.metadata.get(key) == self.metadata[key] for key in keys)
+
+    def made(self, image: Image) -> bool:
+        """Whether an image is this one, all of it."""
+        if not image.complete or not self.began(image):
+            return False
+        return image.size is None or not self.path.is_file() or image.size == self.path.stat().st_size
 
 
 @dataclass
@@ -219,10 +236,14 @@ class Datacenter(Protocol):
         """How much may be used in all, by us and others."""
 
     def upload_image(self, image: ImageFile) -> str:
-        """Upload an image file, wait until it can be used, and return its id."""
+        """Upload an image file, wait until it can be used, and return its id. However often that breaks, not more than
+        one half image stays: what an earlier try left is deleted first."""
 
     def list_images(self) -> Sequence[Image]:
         """Images that were uploaded by us; none if that service isn't offered here."""
+
+    def find_image(self, image_id: str) -> Image:
+        """An image of whomever; raises Gone if there is none."""
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image; raises Gone if there is none."""

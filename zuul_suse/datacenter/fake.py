@@ -234,6 +234,14 @@ class FakeDatacenter(PlainDatacenter):
         with self._lock:
             return [Image(key, rec["name"], rec["metadata"]) for key, rec in self._images.all().items()]
 
+    def find_image(self, image_id: str) -> Image:
+        self._enter("find_image")
+        with self._lock:
+            record = self._images.all().get(image_id)
+        if record is None:
+            raise Gone(f"{image_id} is not there")
+        return Image(image_id, record["name"], record["metadata"])
+
     def delete_image(self, image_id: str) -> None:
         self._enter("delete_image")
         with self._lock:

@@ -11,19 +11,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from zuul_suse.datacenter import Gone, ImageFile, Quota, Server
 from zuul_suse.fleet import images
 from zuul_suse.fleet.blame import Blame
 from zuul_suse.fleet.group import Group, Groups
-from zuul_suse.fleet.images import join_images, split_images
+from zuul_suse.fleet.images import ImageFinder, join_images, split_images
 from zuul_suse.fleet.leaks import LeakLists
 from zuul_suse.fleet.member import Member
 from zuul_suse.fleet.placement import Choice, Demand, choose
+from zuul_suse.fleet.uploads import RESTS, Upload
 
-__all__ = ["Demand", "Fleet", "Member", "join_images", "join_server", "split_images", "split_server"]
+__all__ = ["Demand", "Fleet", "Member", "Upload", "join_images", "join_server", "split_images", "split_server"]
 
 
 def join_server(datacenter: str, server_id: str) -> str:
@@ -47,6 +48,7 @@ class Fleet:
         self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
         self.leaks = LeakLists(self.members.values())
+        self.images = ImageFinder(self.members)
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
         self._groups = Groups()
         self._started = False
@@ -269,9 +271,24 @@ class Fleet:
 
     # Images
 
+    def begin_upload(
+        self,
+        files: Mapping[str, ImageFile],
+        *,
+        again: bool = False,
+        strays: Collection[str] = (),
+        on_news: Callable[[], None] = lambda: None,
+    ) -> Upload:
+        """See `uploads`; the file for each datacenter by its name."""
+        return Upload(self.members, files, self._log, again=again, strays=strays, on_news=on_news, rests=RESTS)
+
+    def upload_rest(self, datacenter: str, file: ImageFile) -> float:
+        """Seconds until a file may be sent to a datacenter that refused it."""
+        return RESTS.left(datacenter, file)
+
     def upload_image(self, files: Mapping[str, ImageFile]) -> str:
-        """See `images.upload`; the file for each datacenter by its name."""
-        return join_images(images.upload(self.members, files, self._log))
+        """The image's text once it can be used."""
+        return join_images(self.begin_upload(files).wait())
 
     def delete_image(self, address: str) -> None:
         """See `images.delete`."""

@@ -23,7 +23,7 @@ from nodepool.driver.utils import QuotaInformation
 from nodepool import exceptions  # type: ignore[attr-defined]
 from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, Quota, Server
 from zuul_suse.datacenter.kinds import load_kind
-from zuul_suse.fleet import Fleet, Member, split_images, split_server
+from zuul_suse.fleet import Fleet, Member, split_server
 from zuul_suse.fleet.blame import Subject
 from zuul_suse.fleet.console import log_console
 from zuul_suse.fleet.deletion import DeleteMachine
@@ -33,6 +33,8 @@ from zuul_suse.nodepool_driver.config import SuseLabel, SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for, is_spare, need_of
 from zuul_suse.nodepool_driver.leftovers import SuseResource, delete_leftover, list_leftovers
 from zuul_suse.nodepool_driver.statsd import metrics_of
+
+UPLOAD_KEYS = ("nodepool_provider_name", "nodepool_build_id", "nodepool_upload_id")  # one upload among all
 
 
 def open_fleet(config: SuseProviderConfig, log: logging.Logger) -> Fleet:
@@ -178,7 +180,7 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
     ) -> SuseCreateMachine:
         self.fleet.start()
         node_id = metadata["nodepool_node_id"]
-        images = split_images(image_external_id) if image_external_id else None
+        images = self.fleet.images.locate(image_external_id) if image_external_id else None
         machine = CreateMachine(
             self.fleet,
             node_id,
@@ -286,11 +288,22 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
     ) -> dict[str, ImageFile]:
         """The file for each datacenter that is to have the image."""
         known = {key: str(value) for key, value in metadata.items()}
+        proof = UPLOAD_KEYS if known.keys() >= set(UPLOAD_KEYS) else ()
         built = Path(filename)
         return {
-            name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known)
+            name: ImageFile(image_name, built.with_suffix(f".{kind}"), kind, known, proof)
             for name, kind in self.config.uploads[provider_image.name].items()
         }
+
+    def files_of(self, upload: Any) -> dict[str, ImageFile]:
+        """The same for an upload of which Nodepool has a record; none if it isn't to be uploaded (any more)."""
+        image = self.config.diskimages.get(upload.image_name)
+        if image is None or image.pause or not self.config.images_dir:
+            return {}
+        ids = (self.config.name, upload.build_id, upload.id)
+        filename = Path(self.config.images_dir) / f"{upload.image_name}-{upload.build_id}.{self.config.image_type}"
+        metadata = {**image.built_meta, **image.meta, **dict(zip(UPLOAD_KEYS, ids, strict=True))}
+        return self.image_files(image, upload.external_name, str(filename), metadata)
 
     def deleteImage(self, external_id: str) -> None:
         self.fleet.delete_image(external_id)

@@ -30,6 +30,7 @@ class SuseImage(ConfigValue):  # type: ignore[misc]
         self.images: dict[str, str] = values.get("images") or {}
         self.pause: bool = values.get("pause", False)
         self.meta: dict[str, Any] = values.get("meta", {})
+        self.built_meta: dict[str, Any] = dict(built.meta) if built else {}
         self.username: str | None = values["username"] or (built.username if built else None)
         self.python_path: str = values["python-path"] or (built.python_path if built else "auto")
         self.shell_type: str | None = values["shell-type"] or (built.shell_type if built else None)
@@ -137,6 +138,7 @@ class SuseProviderConfig(ProviderConfig):  # type: ignore[misc]
         self.image_type = _common_type([set(formats.values()) for formats in self.uploads.values()])
         self.image_name_format: str = values["image-name-format"]
         self.post_upload_hook: str | None = values["post-upload-hook"]
+        self.images_dir: str | None = getattr(newconfig, "images_dir", None)
         self._load_images(values, newconfig)
         for index, given in enumerate(values["pools"]):
             pool = SusePool(given, self)

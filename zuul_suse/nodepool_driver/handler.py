@@ -20,7 +20,7 @@ from nodepool.driver import statemachine
 from nodepool.zk import zookeeper
 
 from zuul_suse.datacenter import Quota
-from zuul_suse.fleet import Demand, Fleet, split_images
+from zuul_suse.fleet import Demand, Fleet
 from zuul_suse.fleet.group import Group
 from zuul_suse.fleet.queue import SPARE_RANK
 from zuul_suse.nodepool_driver.demand import demand_for, is_spare, need_of
@@ -71,11 +71,16 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
     def _demands(self, node_types: list[str]) -> list[Demand]:
         return [demand_for(self.pool.labels[name], self._images(name), spare=self._spare) for name in node_types]
 
-    def _images(self, label: str) -> dict[str, str] | None:
-        """Ids of a label's built image by datacenter: an upload may have failed in some."""
+    def _stored_images(self, label: str) -> Any:
+        """What is stored of a label's built image."""
         image = self.pool.labels[label].diskimage
         upload = image and self.zk.getMostRecentImageUpload(image.name, self.provider.name, cached=True)
-        return split_images(upload.external_id) if upload else None
+        return upload.external_id if upload else None
+
+    def _images(self, label: str) -> dict[str, str] | None:
+        """Ids of a label's built image by datacenter: an upload may have failed in some."""
+        stored = self._stored_images(label)
+        return self._fleet.images.locate(stored) if stored else None
 
     def _need(self, node_types: list[str]) -> Quota:
         return sum((need_of(self.pool.labels[name], self._fleet) for name in node_types), Quota())
@@ -85,6 +90,8 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         limits = Quota(self.pool.max_servers, self.pool.max_cores, self.pool.max_ram)
         if not limits.covers(self._need(node_types)):
             return False
+        if any(self._fleet.images.seeks(self._stored_images(name)) for name in set(node_types)):
+            return True
         demands = self._demands(node_types)
         fits = self._fleet.fits_when_empty(demands)
         if not fits:

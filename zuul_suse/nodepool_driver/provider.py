@@ -15,7 +15,7 @@ from typing import Any
 
 from nodepool.driver import statemachine
 
-from zuul_suse.fleet import Fleet
+from zuul_suse.fleet import Fleet, join_images
 from zuul_suse.fleet.queue import Queue
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
@@ -39,7 +39,7 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self.queue = Queue(adapter.fleet, config.patience, self.book.spare)
         self.spares = Spares(config.name, self.queue, self.datacenter_of)
         self.deserted = Deserted(config.name, adapter.fleet, adapter.log)
-        self.missing_images = MissingImages(config.name, adapter.fleet, lambda: self._zk, adapter.log)
+        self.missing_images = MissingImages(config.name, adapter.fleet, lambda: self._zk, adapter.log, adapter.files_of)
         self._full: dict[Any, float] = {}
         self._held: dict[Any, Any] = {}  # the request that each PoolWorker is to pass over
         self._news = {"create": threading.Event(), "delete": threading.Event()}
@@ -48,6 +48,8 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
     def start(self, zk_conn: Any) -> None:
         quicken(zk_conn)
         super().start(zk_conn)
+        if not zk_conn.enable_cache:  # a builder: it has the files
+            self.missing_images.watch(self.provider.diskimages)
 
     def datacenter_of(self, node: Any) -> str | None:
         """Where a node is. Its zone was the datacenter's name when it was made, and may be another one's by now."""
@@ -85,11 +87,12 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         md5: str | None = None,
         sha256: str | None = None,
     ) -> str:
-        """As Nodepool's, and what failed in single datacenters is tried again there."""
+        """As Nodepool's, but what is late or failed in single datacenters is looked after when this has returned."""
         meta = {**(meta or {}), "nodepool_provider_name": self.provider.name}
-        uploaded: str = super().uploadImage(provider_image, image_name, filename, image_type, meta, md5, sha256)
         files = self.adapter.image_files(provider_image, image_name, filename, meta)
-        self.missing_images.note(provider_image.name, meta, files, uploaded)
+        upload = self.adapter.fleet.begin_upload(files, on_news=self.missing_images.wake)
+        uploaded = join_images(upload.wait())
+        self.missing_images.note(provider_image.name, meta, files, uploaded, upload)
         return uploaded
 
     # Each pass of a PoolWorker

@@ -271,10 +271,11 @@ class IncusDatacenter(PlainDatacenter):
 
     def list_images(self) -> Sequence[Image]:
         with self._client() as client:
-            listed = client.api.images.get(params={"recursion": 1}).json()["metadata"]
-        return [
-            Image(image["fingerprint"], image["properties"].get("name", ""), image["properties"]) for image in listed
-        ]
+            return [_image(raw) for raw in client.api.images.get(params={"recursion": 1}).json()["metadata"]]
+
+    def find_image(self, image_id: str) -> Image:
+        with self._client() as client:
+            return _image(client.api.images[image_id].get().json()["metadata"])
 
     def delete_image(self, image_id: str) -> None:
         with self._client() as client:
@@ -288,6 +289,12 @@ class IncusDatacenter(PlainDatacenter):
         client = getattr(self._connections, "client", None)
         if client is not None:
             client.api.session.close()
+
+
+def _image(raw: Mapping[str, Any]) -> Image:
+    """Incus knows no half images: one whose upload broke isn't made."""
+    properties = raw.get("properties") or {}
+    return Image(raw["fingerprint"], properties.get("name", ""), properties)
 
 
 def open_datacenter(name: str, options: Mapping[str, Any]) -> Datacenter:

@@ -171,6 +171,9 @@ class OpenStackDatacenter:
     def list_images(self) -> Sequence[Image]:
         return self._images.ours()
 
+    def find_image(self, image_id: str) -> Image:
+        return self._images.find(image_id)
+
     def delete_image(self, image_id: str) -> None:
         self._images.delete(image_id)
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Built images in glance: uploaded by streaming from disk, marked as ours by a property, listed by it, deleted.
 
-Called in Nodepool's upload and clean-up threads. An upload that fails takes its image with it; one whose process dies
-leaves an image with our mark and Nodepool's metadata, which Nodepool's leak detection then finds.
+Called in Nodepool's upload and clean-up threads. An upload that fails takes its image with it, if glance lets it; what
+stays is deleted before the next try, for Nodepool's leak detection spares it as long as that upload has a record. One
+whose process dies leaves an image with our mark and Nodepool's metadata, which the leak detection then finds.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from urllib.parse import quote
 
-from zuul_suse.datacenter import DatacenterError, Image, ImageFile, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter import DatacenterError, Gone, Image, ImageFile, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack.request import LONGEST
 from zuul_suse.datacenter.openstack.session import Json, Region
 
@@ -38,11 +40,12 @@ class Images:
         self._timeout = timeout
 
     def upload(self, image: ImageFile) -> str:
-        """Create, stream, wait."""
+        """Sweep, create, stream, wait."""
         if image.format not in FORMATS:
             raise WrongConfiguration(f'{self._place}: image format "{image.format}" is not one of {", ".join(FORMATS)}')
         if not image.path.is_file():
             raise WrongConfiguration(f"{self._place}: {image.path} is not a file")
+        self._sweep(image)
         body: Json = {
             "name": image.name,
             "disk_format": image.format,
@@ -65,6 +68,13 @@ class Images:
                 self.delete(image_id)
             raise
         return image_id
+
+    def _sweep(self, image: ImageFile) -> None:
+        """Delete what earlier tries left."""
+        for found in self.ours():
+            if image.began(found) and not image.made(found):
+                with contextlib.suppress(Gone):
+                    self.delete(found.id)
 
     def _send(self, image_id: str, image: ImageFile) -> None:
         kind = {"Content-Type": "application/octet-stream"}
@@ -101,11 +111,26 @@ class Images:
             return []
         params = {MARK: MARKED, "visibility": "private"}
         listed = self._region.all("image", "/images", "images", params)
-        return [Image(raw["id"], raw.get("name") or "", _properties(raw)) for raw in listed if raw.get(MARK) == MARKED]
+        return [_image(raw) for raw in listed if raw.get(MARK) == MARKED]
+
+    def find(self, image_id: str) -> Image:
+        """Gone if there is none."""
+        self._must_exist()
+        return _image(self._region.get("image", f"/images/{quote(image_id, safe='')}"))
+
+    def _must_exist(self) -> None:
+        if not self._region.has("image"):
+            raise Gone(f"{self._place}: the cloud has no image service in this region")
 
     def delete(self, image_id: str) -> None:
         """Gone if there is none."""
-        self._region.call("image", "DELETE", f"/images/{image_id}")
+        self._must_exist()
+        self._region.call("image", "DELETE", f"/images/{quote(image_id, safe='')}")
+
+
+def _image(raw: Json) -> Image:
+    complete = raw.get("status", "active") == "active"
+    return Image(raw["id"], raw.get("name") or "", _properties(raw), complete, raw.get("size"))
 
 
 def _properties(raw: Json) -> dict[str, str]:
