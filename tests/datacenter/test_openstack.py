@@ -7,10 +7,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import math
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import requests
 import requests_mock
 
 from zuul_suse.datacenter import (
+    LONGEST_REST,
     DatacenterError,
     Gone,
     ImageFile,
@@ -32,6 +34,7 @@ from zuul_suse.datacenter import (
     WrongConfiguration,
 )
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
+from zuul_suse.fleet import Member
 
 from .mock_openstack import HOST, OURS, MockCloud, address, left_by, uuid
 
@@ -143,10 +146,10 @@ def test_threads_that_wait_for_one_that_fails_fail_with_it(cloud: MockCloud) -> 
         context.status_code = 500
         return {}
 
-    def limits(datacenter: OpenStackDatacenter) -> type[Exception]:
+    def create(datacenter: OpenStackDatacenter) -> type[Exception]:
         waiting.wait(10)
         with pytest.raises(TryElsewhere) as raised:
-            datacenter.limits()
+            datacenter.create(order())
         return raised.type
 
     for url in (f"{HOST}/identity/v3/auth/tokens", f"{COMPUTE}/flavors/detail"):
@@ -154,7 +157,7 @@ def test_threads_that_wait_for_one_that_fails_fail_with_it(cloud: MockCloud) -> 
         cloud.mock.register_uri("POST" if "auth" in url else "GET", url, json=slow)
         began = time.monotonic()
         with ThreadPoolExecutor(6) as pool:
-            assert list(pool.map(limits, [datacenter] * 6)) == [TryElsewhere] * 6
+            assert list(pool.map(create, [datacenter] * 6)) == [TryElsewhere] * 6
         assert time.monotonic() - began < 1.5
         cloud._mount()
 
@@ -344,7 +347,9 @@ def test_unknown_cloud_is_remembered_shortly(cloud: MockCloud) -> None:
     ("status", "message", "headers", "kind", "rest"),
     [
         (403, "Quota exceeded for instances: Requested 1, but already used 10 of 10", {}, NoCapacity, None),
-        (413, "Quota exceeded", {"Retry-After": "0"}, NoCapacity, 0.0),
+        (403, "Quota exceeded", {"Retry-After": "0"}, NoCapacity, None),
+        (413, "Quota exceeded", {"Retry-After": "0"}, NoCapacity, None),
+        (429, "Too many requests", {"Retry-After": "1000000"}, NoCapacity, LONGEST_REST),
         (409, "Maximum number of ports exceeded: quota", {}, NoCapacity, None),
         (429, "Too many requests", {"Retry-After": "17"}, NoCapacity, 17.0),
         (503, "Come back", {"Retry-After": "5"}, NoCapacity, 5.0),
@@ -371,6 +376,47 @@ def test_refusals(
     assert raised.value.rest == rest
     assert message in str(raised.value)
     assert cloud.calls.count("POST /servers") == 1
+
+
+# What leaves with every request, whatever it is for
+CALLS: dict[str, tuple[str, Callable[[OpenStackDatacenter], object]]] = {
+    "list": ("/servers/detail", lambda one: one.list_servers()),
+    "limits": ("/limits", lambda one: one.limits()),
+    "flavors": ("/flavors/detail", lambda one: one.limits()),
+    "networks": ("/networks", lambda one: one.create(order())),
+    "image": ("/images", lambda one: one.create(order(image="leap"))),
+    "create": ("/servers", lambda one: one.create(order())),
+    "delete": (f"/servers/{uuid(1)}", lambda one: one.delete(uuid(1))),
+    "console": (f"/servers/{uuid(1)}/action", lambda one: one.console_log(uuid(1))),
+    "floating IP": ("/floatingips", lambda one: one.expose(uuid(1))),
+    "leftovers": ("/ports", lambda one: one.list_belongings()),
+    "upload": ("/images", lambda one: one.upload_image(ImageFile("x", Path(__file__), "qcow2"))),
+    "image's deletion": ("/images/1", lambda one: one.delete_image("1")),
+    "token": ("/auth/tokens", lambda one: one.list_servers()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_retry_after_is_obeyed_whatever_was_asked(cloud: MockCloud, call: str) -> None:
+    """The limiter gives no turns any more and placement knows, whoever made the call and whatever became of it."""
+    path, ask = CALLS[call]
+    cloud.server(1, metadata=OURS, addresses={})
+    cloud.ports = [{"id": "p", "device_id": uuid(1), "status": "ACTIVE", "fixed_ips": [{"ip_address": "10.0.0.1"}]}]
+    datacenter = opened(cloud, auto_floating_ip=call == "floating IP")
+    member = Member(datacenter)
+    if call == "floating IP":
+        datacenter.list_servers()
+    matcher = re.compile(f"{re.escape(HOST)}.*{re.escape(path)}$|{re.escape(HOST)}.*{re.escape(path)}[?]")
+    cloud.mock.register_uri(requests_mock.ANY, matcher, status_code=503, headers={"Retry-After": "100"}, json={})
+    with contextlib.suppress(DatacenterError):
+        ask(datacenter)
+    assert 95 < member.limiter.rests_for <= 100
+    assert member.candidate([]).rests == "wants to be left alone for 100 s"
+    cloud.forget()
+    with pytest.raises(DatacenterError, match="wants to be left alone"):
+        datacenter.delete(uuid(1))
+    assert not cloud.calls
+    member.close()
 
 
 def test_a_create_is_never_sent_twice(cloud: MockCloud) -> None:
@@ -525,6 +571,113 @@ def test_pages_are_followed(cloud: MockCloud) -> None:
 
 
 # Limits
+
+
+NONSENSE: list[Any] = [
+    {},
+    {"limits": None},
+    {"limits": []},
+    {"limits": {"absolute": None}},
+    {"limits": {"absolute": {"maxTotalInstances": 10, "maxTotalCores": 20}}},
+    {"limits": {"absolute": {"maxTotalInstances": None, "maxTotalCores": 20, "maxTotalRAMSize": 1}}},
+    {"limits": {"absolute": {"maxTotalInstances": "many", "maxTotalCores": 20, "maxTotalRAMSize": 1}}},
+    {"limits": {"absolute": {"maxTotalInstances": True, "maxTotalCores": [], "maxTotalRAMSize": {}}}},
+    [],
+    "x",
+]
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=str)
+def test_limits_that_nobody_understands(cloud: MockCloud, answer: Any) -> None:
+    cloud.mock.register_uri("GET", f"{COMPUTE}/limits", json=answer)
+    with pytest.raises(TryElsewhere):
+        opened(cloud).limits()
+
+
+@pytest.mark.parametrize("text", ["<html>", "[" * 100_000, ""])
+def test_limits_that_are_no_json(cloud: MockCloud, text: str) -> None:
+    cloud.mock.register_uri("GET", f"{COMPUTE}/limits", text=text)
+    with pytest.raises(TryElsewhere, match="no JSON"):
+        opened(cloud).limits()
+
+
+def test_limits_as_text_are_numbers_too(cloud: MockCloud) -> None:
+    cloud.limits = {"maxTotalInstances": "10", "maxTotalCores": "-1", "maxTotalRAMSize": 51200}  # type: ignore[dict-item]
+    assert opened(cloud).limits() == Quota(10, math.inf, 51200)
+
+
+BESIDE = {"limits": "/limits", "flavors": "/flavors/detail", "networks": "/networks"}
+FAULTS: dict[str, dict[str, Any]] = {
+    "refused": {"status_code": 403, "json": {"forbidden": {"message": "Policy doesn't allow it"}}},
+    "broken": {"status_code": 500, "text": "oops"},
+    "absent": {"status_code": 404, "json": {}},
+    "no JSON": {"text": "<html>"},
+    "null": {"text": "null"},
+    "no map": {"json": ["x"]},
+    "empty": {"json": {}},
+    "nulls": {"json": {"limits": None, "flavors": None, "networks": None}},
+    "numbers": {"json": {"limits": 5, "flavors": 5, "networks": 5}},
+    "strings": {"json": {"limits": "x", "flavors": ["x"], "networks": ["x", None, 5]}},
+    "half": {"json": {"limits": {"absolute": {}}, "flavors": [{"id": "1", "vcpus": "x"}], "networks": [{"id": None}]}},
+    "hangs": {"exc": requests.exceptions.ReadTimeout},
+}
+
+
+def fail(cloud: MockCloud, what: str, fault: str) -> None:
+    for name in BESIDE if what == "all" else [what]:
+        cloud.mock.register_uri("GET", re.compile(f".*{BESIDE[name]}$"), **FAULTS[fault])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("what", [*BESIDE, "all"])
+def test_servers_are_listed_whatever_else_fails(cloud: MockCloud, what: str, fault: str) -> None:
+    cloud.server(1)
+    fail(cloud, what, fault)
+    member = Member(opened(cloud))
+    for number in (1, 2):
+        member.poller.poll()
+        assert member.poller.snapshot.number == number
+        assert [server.name for server in member.poller.snapshot.servers.values()] == ["np1"]
+    assert member.breaker.state == "closed"
+    known = what in ("flavors", "networks")
+    assert member.limits == (Quota(10, math.inf, 51200) if known else None)
+    assert (member.free() is None) == (not known), "what is not known is not infinite"
+    member.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_known_holds_while_it_can_not_be_read(cloud: MockCloud, fault: str) -> None:
+    """An hour later, for the limits, the flavors and the networks."""
+    cloud.server(1, flavor={"id": "2", "links": []}, addresses={"public": [address("203.0.113.2")]})
+    member = Member(opened(cloud))
+    datacenter: Any = member.datacenter
+    member.poller.poll()
+    fail(cloud, "all", fault)
+    for kept in (datacenter._catalog.flavors, datacenter._catalog.networks):
+        kept._read_at -= 3600
+    for _ in range(2):
+        member.poller.limits.outdate()
+        member.poller.poll()
+        (server,) = member.poller.snapshot.servers.values()
+        assert server.need == Quota(1, 4, 8192)
+        assert (server.ipv4, server.private_ipv4) == ("203.0.113.2", "203.0.113.2")
+        assert member.limits == Quota(10, math.inf, 51200)
+    assert datacenter.create(order())
+    member.close()
+
+
+def test_single_flavor_that_nobody_understands_hides_no_other(cloud: MockCloud) -> None:
+    cloud.flavors = [{"id": "9", "name": None, "ram": None}, *cloud.flavors]
+    assert opened(cloud).create(order())
+
+
+def test_doctor_says_why_the_limits_are_not_known_and_what_does_without(cloud: MockCloud) -> None:
+    fail(cloud, "all", "refused")
+    found = {finding.check: finding for finding in opened(cloud, networks=None).examine([order(image="")])}
+    assert not found["quota"].ok
+    assert "403 Policy doesn't allow it; `ignore-quota: true` does without" in found["quota"].detail
+    assert not found["flavors"].ok
+    assert not found["networks"].ok
 
 
 def test_limits(cloud: MockCloud) -> None:

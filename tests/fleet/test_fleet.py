@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,21 @@ class Script:
         self.lists = list(lists)
         self.reports: list[Snapshot | Exception] = []
         self.gap = 30.0
+        self.limits: list[Quota | Exception] = []  # answers to come; the last one stays
+        self.limits_read = 0
         self.poller = Poller(
-            "x", logging.getLogger("x"), self, lambda: Quota(1), self.reports.append, lambda last, took: last + self.gap
+            "x", logging.getLogger("x"), self, self.read_limits, self.reports.append, lambda last, took: last + self.gap
         )
+
+    def read_limits(self) -> Future[Quota]:
+        self.limits_read += 1
+        call: Future[Quota] = Future()
+        answer = (self.limits.pop(0) if len(self.limits) > 1 else self.limits[0]) if self.limits else Quota(1)
+        if isinstance(answer, Exception):
+            call.set_exception(answer)
+        else:
+            call.set_result(answer)
+        return call
 
     def __call__(self) -> list[Server]:
         answer = self.lists.pop(0)
@@ -143,15 +156,58 @@ def test_poller_thread_polls_at_once_when_woken_and_ends() -> None:
 
 def test_limits_are_read_again_when_the_datacenter_does_not_agree_with_them() -> None:
     script = Script(*[[] for _ in range(4)])
-    read: list[int] = []
-    script.poller._read_limits = lambda: read.append(1) or Quota(1)  # type: ignore[func-returns-value]
     script.poller.poll()
     script.poller.poll()
-    assert len(read) == 1
-    script.poller.outdate_limits()
+    assert script.limits_read == 1
+    script.poller.limits.outdate()
     script.poller.poll()
     script.poller.poll()
-    assert len(read) == 2
+    assert script.limits_read == 2
+
+
+def test_limits_that_fail_stop_no_list_and_the_last_ones_hold(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    script = Script(*[[] for _ in range(400)])
+    script.poller.limits._clock = clock
+    script.limits = [Quota(7), TryElsewhere("x: GET limits: 500")]
+    script.poller.poll()
+    for _ in range(399):
+        clock.now += 3
+        script.poller.poll()
+        assert script.poller.snapshot.limits == Quota(7)
+    assert script.poller.snapshot.number == 400
+    assert 15 <= script.limits_read <= 22, "asked for once a minute in the end"
+    assert [record.message for record in caplog.records] == [
+        "Can't read the limits, the last ones hold: x: GET limits: 500"
+    ]
+    script.limits = [Quota(8)]
+    script.lists = [[]]
+    clock.now += 60
+    script.poller.poll()
+    assert script.poller.snapshot.limits == Quota(8)
+    assert caplog.records[-1].message.startswith("The limits can be read again")
+
+
+def test_limits_that_hang_hold_a_list_up_for_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zuul_suse.fleet.poller.Limits.PATIENCE", 0.05)
+    script = Script(*[[] for _ in range(5)])
+    calls: list[Future[Quota]] = []
+    script.poller.limits._read = lambda: calls.append(Future()) or calls[-1]  # type: ignore[func-returns-value]
+    script.poller.poll()
+    script.poller.poll()
+    assert (script.poller.snapshot.number, script.poller.snapshot.limits, len(calls)) == (2, None, 1)
+    calls[0].set_result(Quota(3))
+    assert script.poller._at_once, "there is a list now, to tell"
+    script.poller.poll()
+    assert script.poller.snapshot.limits == Quota(3)
+
+
+def test_limits_are_read_again_when_lists_come_again() -> None:
+    script = Script([], TryElsewhere("down"), [], [])
+    for _ in range(4):
+        script.poller.poll()
+    assert script.limits_read == 2
 
 
 def test_hanging_list_is_seen_while_it_hangs() -> None:

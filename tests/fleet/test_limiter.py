@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from zuul_suse.datacenter import LONGEST_REST
 from zuul_suse.fleet.limiter import Limiter
 
 from .clock import Clock
@@ -65,4 +66,4 @@ def test_rest_has_an_end_whatever_was_asked_for() -> None:
     clock = Clock()
     limiter = Limiter(1, clock=clock, sleep=clock.sleep)
     limiter.rest(1e9)
-    assert limiter.rests_for == Limiter.LONGEST_REST
+    assert limiter.rests_for == LONGEST_REST

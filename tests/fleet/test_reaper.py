@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from concurrent.futures import Future
 
 import pytest
 
-from zuul_suse.datacenter import Server, ServerState, TryElsewhere
+from zuul_suse.datacenter import Gone, Server, ServerState, TryElsewhere
 from zuul_suse.fleet.poller import Snapshot
 from zuul_suse.fleet.reaper import LAUNCH_TAG, Reaper
 
@@ -61,8 +62,67 @@ def test_deletion_under_way_is_not_repeated_and_a_failed_one_is(grave: Grave, ca
     assert grave.deleted == ["a"]
     grave.calls[0][1].set_exception(TryElsewhere("nbg: timed out"))
     assert "Can't delete a, will try again: nbg: timed out" in caplog.text
+    grave.clock.now += Reaper.AGAIN
     grave.sweep()
     assert grave.deleted == ["a", "a"]
+
+
+ANSWERS: dict[str, Exception | None] = {
+    "taken, and nothing comes of it": None,
+    "refused for ever": TryElsewhere("nbg: DELETE servers: 409 task_state deleting"),
+    "not known, but listed": Gone("nbg: DELETE servers: 404"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_server_that_will_not_go_is_asked_more_and_more_rarely(
+    grave: Grave, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    grave.servers = {"a": "1"}
+    grave.reaper.abandon("a")
+    asked_after: list[float] = []
+    began = grave.clock.now
+    while grave.clock.now < began + 3600:
+        grave.sweep()
+        for _, call in grave.calls:
+            if not call.done():
+                asked_after.append(grave.clock.now - began)
+                error = ANSWERS[answer]
+                call.set_result(None) if error is None else call.set_exception(error)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked_after)]
+    assert len([at for at in asked_after if at <= 60]) <= 4
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == Reaper.LONGEST_AGAIN
+    assert len(caplog.records) == (3 if answer == "refused for ever" else 2), "one line when it is deleted, one more"
+    assert "Server a is still there 5 minutes after it was deleted" in caplog.records[-1].message
+    assert grave.reaper.stuck == {"a"}
+    grave.servers = {}
+    grave.sweep()
+    assert grave.reaper.stuck == set()
+    assert caplog.records[-1].message == "Server a is gone at last"
+
+
+def test_what_is_handed_over_again_and_again_keeps_its_pace(grave: Grave) -> None:
+    """Nodepool's leak detection finds it once a minute."""
+    grave.servers = {"a": "1"}
+    for _ in range(600):
+        grave.reaper.abandon("a")
+        grave.sweep()
+        for _, call in grave.calls:
+            if not call.done():
+                call.set_result(None)
+    assert len(grave.deleted) <= 8
+
+
+def test_lists_are_hurried_for_a_server_that_may_go_soon_only(grave: Grave) -> None:
+    grave.servers = {"a": "1"}
+    grave.reaper.abandon("a")
+    assert grave.reaper.busy
+    grave.sweep()
+    grave.clock.now += Reaper.FRESH
+    assert not grave.reaper.busy
+    assert grave.reaper.has("a")
 
 
 def test_server_that_an_older_list_lacks_is_not_forgotten(grave: Grave) -> None:

@@ -17,16 +17,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+LONGEST_REST = 600.0  # seconds; a datacenter that asks for more is asked again then
+
+
+def usable_rest(seconds: float | None) -> float | None:
+    """How long to leave a datacenter alone that asked for so many seconds; None if that is no usable hint."""
+    return min(seconds, LONGEST_REST) if seconds is not None and seconds > 0 else None
+
 
 class DatacenterError(Exception):
     """What a datacenter had to say; foreign exceptions are translated into the four below.
 
-    `rest` is how many seconds the datacenter asked to be left alone (Retry-After), or None.
+    `rest` is how many seconds the datacenter asked to be left alone (Retry-After), more than 0 and at most
+    LONGEST_REST; None if it gave no usable hint.
     """
 
     def __init__(self, message: str, rest: float | None = None) -> None:
         super().__init__(message)
-        self.rest = rest
+        self.rest = usable_rest(rest)
 
 
 class WrongConfiguration(DatacenterError):
@@ -189,9 +197,13 @@ class ImageFile:
 
 @dataclass
 class Passage:
-    """A request on its way through the gate; who knows better what came of it says so, as in `status = "202"`."""
+    """A request on its way through the gate; who knows better what came of it says so, as in `status = "202"`.
+
+    `rest`: the seconds for which the answer asks its client to stay away, see `retry_after`.
+    """
 
     status: str = "ok"
+    rest: float | None = None
 
 
 class Gate(Protocol):

@@ -37,6 +37,7 @@ class DeleteMachine:
     """Deletes a server by its address. A datacenter that is down doesn't hold it up: the reaper remembers."""
 
     ANSWER = 30.0  # seconds in which a datacenter answers a call, if it is well
+    AGAIN = 60.0  # seconds after which a server that was deleted and is still there is the reaper's business too
 
     def __init__(self, fleet: Fleet, address: str) -> None:
         self.address = address
@@ -103,6 +104,9 @@ class DeleteMachine:
             call.began = member.clock()
             member.datacenter.delete(self._server_id)
 
+        if member.reaper.has(self._server_id):  # an earlier machine of this server gave up; the reaper doesn't
+            self._since, self.state = member.clock(), VANISHING
+            return
         self.state = DELETING
         call.future = member.call(delete)
 
@@ -144,6 +148,9 @@ class DeleteMachine:
         elif member.is_out():
             member.pace.forget(self._server_id)
             self._hand_over(member)
+        elif member.clock() - self._since > self.AGAIN:  # it may need to be told again; nobody need hurry for it
+            member.pace.forget(self._server_id)
+            member.reaper.abandon(self._server_id, asked=True)
 
     def _hand_over(self, member: Member) -> None:
         member.reaper.abandon(self._server_id)

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from zuul_suse.datacenter import usable_rest
+
 
 class Limiter:
     """Hands out turns that are 1/rate seconds apart; an idle time is not saved up beyond `burst` turns."""
-
-    LONGEST_REST = 600.0  # a datacenter that asks for more is asked again then
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Limiter:
         return max(0.0, self._quiet_until - self._clock())
 
     def rest(self, seconds: float) -> None:
-        """Give no more turns for so long, not even to those who wait for theirs."""
+        """Give no more turns for so long, at most LONGEST_REST, not even to those who wait for theirs."""
         with self._lock:
-            self._quiet_until = max(self._quiet_until, self._clock() + min(seconds, self.LONGEST_REST))
+            self._quiet_until = max(self._quiet_until, self._clock() + (usable_rest(seconds) or 0.0))
             self._next = max(self._next, self._quiet_until)
 
     def _take(self) -> float:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, NoCapacity, Order, Quota, Server, total
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Order, Quota, Server, total
 from zuul_suse.fleet.blame import Blame, Subject
 from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
-from zuul_suse.fleet.metrics import Metrics, NoMetrics, RateGate, tell_state
+from zuul_suse.fleet.metrics import LeftAlone, Metrics, NoMetrics, RateGate, tell_state
 from zuul_suse.fleet.pace import Pace
 from zuul_suse.fleet.placement import Candidate, Demand, weight
 from zuul_suse.fleet.poller import Poller, Snapshot
@@ -63,7 +63,7 @@ class Member:
         self.breaker = breaker or Breaker(clock=clock)
         self.blame = Blame({self.name: self.breaker}, clock, log)  # until a fleet brings its own, for all its members
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
-        datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock)
+        datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock, self._leave_alone)
         self.claims = Claims(clock)
         self.on_news: Callable[[], None] = lambda: None  # a list or an answer came; set by whoever waits for such
         self.pace = Pace(clock, lambda: self.poller.reconsider())
@@ -72,7 +72,7 @@ class Member:
             self.name,
             log,
             datacenter.list_servers,
-            datacenter.limits,
+            lambda: self.call(datacenter.limits),
             self._polled,
             self._poll_due,
             clock=clock,
@@ -83,30 +83,31 @@ class Member:
         self._creates = Throttle(threads.pool(creates, f"openstack-api-create-{self.name}"), creates, clock)
         self.reading: set[str] = set()  # servers whose console is wanted before they go
         self._rests_until, self._rests = 0.0, ""
-        self._fulls = 0  # times in a row that it said it was full
+        self._fulls, self._full_until = 0, 0.0  # times in a row that it said it was full
         self._lock = threading.Lock()  # worker threads and the poller's set a rest while PoolWorkers look at it
 
     # Calls
 
     def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Do something in a worker thread."""
-        return self._heeding(self._pool.submit, lambda: work(*args, **kwargs))
+        return self._announced(self._pool.submit(work, *args, **kwargs))
 
     def create(self, work: Callable[[], T]) -> Future[T]:
         """Do what creates a server in a worker thread, when the datacenter takes one more."""
-        return self._heeding(self._creates.submit, work)
 
-    def _heeding(self, submit: Callable[[Callable[[], T]], Future[T]], work: Callable[[], T]) -> Future[T]:
-        def heeding() -> T:
+        def creating() -> T:
             try:
                 return work()
             except DatacenterError as error:
-                self.heed(error)
+                if error.rest is not None and not isinstance(error, LeftAlone):
+                    self.is_full(error.rest)
                 raise
 
-        future = submit(heeding)
-        future.add_done_callback(lambda _: self.on_news())
-        return future
+        return self._announced(self._creates.submit(creating))
+
+    def _announced(self, call: Future[T]) -> Future[T]:
+        call.add_done_callback(lambda _: self.on_news())
+        return call
 
     def _delete(self, server_id: str) -> Future[None]:
         return self.call(self.datacenter.delete, server_id)
@@ -115,9 +116,7 @@ class Member:
         if isinstance(answer, Snapshot):
             self.breaker.succeeded("list")
             self.reaper.sweep(answer)
-        elif isinstance(answer, NoCapacity) or (isinstance(answer, DatacenterError) and self.heed(answer)):
-            self.log.info("Lists have to wait: %s", answer)
-        else:
+        elif not isinstance(answer, LeftAlone):  # a Retry-After is obeyed, but a list it is not
             self.breaker.failed("list", hung=self.clock() - self.poller.asked_at >= self.HANGS)
         self._tell()
         self.on_news()
@@ -130,13 +129,16 @@ class Member:
         ours = [server for server in snapshot.servers.values() if self.owns(server)]
         ready = sum(server.ready for server in ours)
         building = len(self.claims.keys | self.pace.awaited)
-        tell_state(self.metrics, self.breaker.state, ready, building, self.free())
+        stuck = len(self.reaper.stuck)
+        tell_state(self.metrics, self.breaker.state, ready, building, stuck, self.free())
 
     def _poll_due(self, last: float, took: float) -> float:
-        if self.breaker.state == OPEN:
-            return last + Pace.WARY
-        due = self.pace.due(last, took, self.reaper.busy)
-        return min(due, last + Pace.WARY) if self.poller.failing else due
+        failures = self.poller.failures
+        due = last + Pace.WARY if self.breaker.state == OPEN else self.pace.due(last, took, self.reaper.busy)
+        if failures:
+            due = max(min(due, last + Pace.WARY), last + min(Pace.QUICK * 2 ** min(failures - 1, 10), Pace.WARY))
+        rests = self.limiter.rests_for
+        return max(due, self.clock() + rests) if rests else due
 
     def is_out(self) -> bool:
         """Whether nothing that is under way here can be seen to end."""
@@ -158,19 +160,28 @@ class Member:
         """Leave the datacenter alone if it asked for that; False if it didn't."""
         if error.rest is None:
             return False
-        self.limiter.rest(error.rest)
-        self._rest(error.rest, f"wants to be left alone for {error.rest:.0f} s")
+        self._leave_alone(error.rest)
         return True
 
-    def is_full(self) -> None:
-        """The datacenter said so, whatever our sums say: launch nothing there for a while."""
+    def _leave_alone(self, seconds: float) -> None:
+        """Whatever was asked, its answer asks for this. Called in the thread that asked."""
+        self.limiter.rest(seconds)
+        self._rest(seconds, f"wants to be left alone for {seconds:.0f} s")
+
+    def is_full(self, seconds: float = FULL_REST) -> None:
+        """The datacenter said so, whatever our sums say, or had no time for a create: launch nothing there for a while.
+
+        For that many seconds, and twice as long each time that it does so again before a server arrives.
+        """
         with self._lock:
-            known = self.clock() < self._rests_until  # another launch heard the same a moment ago
-            rest = min(self.FULL_REST * 2**self._fulls, self.LONGEST_FULL_REST)
-            self._fulls += not known
+            known = self.clock() < self._full_until  # another launch heard the same a moment ago
+            rest = max(seconds, min(seconds * 2 ** min(self._fulls, 10), self.LONGEST_FULL_REST))
+            if not known:
+                self._fulls += 1
+                self._full_until = self.clock() + rest
         if not known:
             self._rest(rest, "said that it is full")
-        self.poller.outdate_limits()
+        self.poller.limits.outdate()
 
     def _rest(self, seconds: float, why: str) -> None:
         with self._lock:

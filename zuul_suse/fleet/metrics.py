@@ -21,6 +21,7 @@ from zuul_suse.datacenter import (
     Quota,
     TryElsewhere,
     WrongConfiguration,
+    usable_rest,
 )
 from zuul_suse.fleet.breaker import CLOSED, HALF_OPEN, OPEN
 from zuul_suse.fleet.limiter import Limiter
@@ -29,6 +30,7 @@ from zuul_suse.fleet.limiter import Limiter
 NAMES: Mapping[str, tuple[str, str]] = {
     "servers.ready": ("gauge", "servers of this provider that run and can be reached"),
     "servers.building": ("gauge", "launches that have a place here and whose server can't be reached yet"),
+    "servers.stuck": ("gauge", "servers that were to go minutes ago and are still there"),
     "free.instances": ("gauge", "servers that fit beside everything that is there and in flight"),
     "free.cores": ("gauge", "cores that are free likewise; absent if nobody limits them"),
     "free.ram": ("gauge", "RAM in MiB that is free likewise; absent if nobody limits it"),
@@ -75,24 +77,40 @@ class NoMetrics:
 _STATES = {CLOSED: 0, HALF_OPEN: 1, OPEN: 2}
 
 
-def tell_state(metrics: Metrics, breaker: str, ready: int, building: int, free: Quota | None) -> None:
+def tell_state(metrics: Metrics, breaker: str, ready: int, building: int, stuck: int, free: Quota | None) -> None:
     """The gauges, after each list."""
     metrics.gauge("breaker", _STATES[breaker])
     metrics.gauge("servers.ready", ready)
     metrics.gauge("servers.building", building)
+    metrics.gauge("servers.stuck", stuck)
     for name in ("instances", "cores", "ram"):
         value = getattr(free, name, math.inf)
         if math.isfinite(value):
             metrics.gauge(f"free.{name}", value)
 
 
+class LeftAlone(TryElsewhere):
+    """The request was not made: the datacenter had asked to be left alone. Says nothing about how it is now."""
+
+
 class RateGate:
-    """A datacenter's `gate`: waits for the limiter, then counts and times the request."""
+    """A datacenter's `gate`: waits for the limiter, then counts and times the request.
+
+    Whatever the request was for and whoever made it: `on_rest` is told for how long its answer asks to be left alone.
+    """
 
     PATIENCE = 2.0  # a datacenter that wants to be left alone for longer must not hold up a worker thread
 
-    def __init__(self, place: str, limiter: Limiter, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        place: str,
+        limiter: Limiter,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        on_rest: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._place = place
+        self._on_rest = on_rest
         self._limiter = limiter
         self._metrics = metrics
         self._clock = clock
@@ -101,7 +119,7 @@ class RateGate:
     def __call__(self, call: str) -> Iterator[Passage]:
         left = self._limiter.rests_for
         if left > self.PATIENCE:
-            raise TryElsewhere(f"{self._place}: wants to be left alone for {left:.0f} s more", rest=left)
+            raise LeftAlone(f"{self._place}: wants to be left alone for {left:.0f} s more", rest=left)
         self._limiter.wait()
         name = re.sub(r"[^A-Za-z0-9]+", "-", call).strip("-")
         began = self._clock()
@@ -110,7 +128,11 @@ class RateGate:
             yield passage
         except Exception as error:
             passage.status = STATUS.get(type(error), "failed")
+            passage.rest = passage.rest or getattr(error, "rest", None)
             raise
         finally:
+            rest = usable_rest(passage.rest)
+            if rest is not None:
+                self._on_rest(rest)
             self._metrics.time(f"call.{name}", self._clock() - began)
             self._metrics.count(f"call.{name}.{passage.status}")

@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,20 +36,81 @@ class Snapshot:
         return total(server.need for server in self.servers.values())
 
 
+class Limits:
+    """What a datacenter allows, read by a worker thread now and then.
+
+    Apart from the list, which must come whatever becomes of this: what was last read stays known while it can't be
+    read, and a call that hangs holds a list up for PATIENCE seconds at most. Used by the poller's thread.
+    """
+
+    AGE = 300.0
+    AGAIN, LONGEST_AGAIN = 10.0, 60.0  # after a failure, and twice as long after each further one
+    PATIENCE = 5.0
+
+    def __init__(
+        self,
+        read: Callable[[], Future[Quota]],
+        log: logging.Logger,
+        on_late: Callable[[], None],
+        clock: Callable[[], float],
+        threads: Threads,
+    ) -> None:
+        self.value: Quota | None = None
+        self._read = read
+        self._log = log
+        self._on_late = on_late  # the answer came after PATIENCE
+        self._clock = clock
+        self._threads = threads
+        self._due = -math.inf
+        self._failures = 0
+        self._call: Future[Quota] | None = None
+
+    def outdate(self) -> None:
+        """Read them with the next list."""
+        self._due = -math.inf
+
+    def refresh(self) -> None:
+        """Read them if that is due."""
+        if self._call is None and self._clock() >= self._due:
+            self._due = self._clock() + self.AGE
+            self._call = self._read()
+            answered = self._threads.signal()
+            self._call.add_done_callback(lambda _: answered.set())
+            answered.wait(self.PATIENCE)
+            if not self._call.done():
+                self._call.add_done_callback(lambda _: self._on_late())
+        if self._call is not None and self._call.done():
+            call, self._call = self._call, None
+            self._take(call)
+
+    def _take(self, call: Future[Quota]) -> None:
+        try:
+            self.value = call.result()
+        except Exception as error:  # a fault in a kind's translation, too: what the cloud writes is not ours
+            if not self._failures:
+                known = "nothing is launched there until they are known" if self.value is None else "the last ones hold"
+                said = str(error) if isinstance(error, DatacenterError) else repr(error)
+                self._log.warning("Can't read the limits, %s: %s", known, said)
+            self._due = self._clock() + min(self.AGAIN * 2 ** min(self._failures, 10), self.LONGEST_AGAIN)
+            self._failures += 1
+            return
+        if self._failures:
+            self._log.info("The limits can be read again: %s", self.value)
+        self._failures = 0
+
+
 class Poller:
     """See the module. `on_poll` is called in the poller's thread with the snapshot, or the error after a failure.
 
     `due` tells when to list next, given when the last list was asked for and how long it took.
     """
 
-    LIMITS_AGE = 300.0
-
     def __init__(
         self,
         name: str,
         log: logging.Logger,
         list_servers: Callable[[], Sequence[Server]],
-        read_limits: Callable[[], Quota],
+        read_limits: Callable[[], Future[Quota]],
         on_poll: Callable[[Snapshot | Exception], None],
         due: Callable[[float, float], float],
         clock: Callable[[], float] = time.monotonic,
@@ -56,13 +118,12 @@ class Poller:
     ) -> None:
         self._log = log
         self._list_servers = list_servers
-        self._read_limits = read_limits
         self._on_poll = on_poll
         self._due = due
         self._clock = clock
-        self._limits_at = -math.inf
-        self.failing = False
-        self.asked_at = 0.0  # when the poll began that is under way, or the last one
+        self.limits = Limits(read_limits, log, self.wake, clock, threads)
+        self.failures = 0  # lists in a row that didn't come
+        self.asked_at = 0.0  # when the list was asked for that is under way, or the last one
         self._asking = False
         self._threads = threads
         self._wake = threads.signal()
@@ -95,9 +156,10 @@ class Poller:
         """It may be time to poll sooner than it was."""
         self._wake.set()
 
-    def outdate_limits(self) -> None:
-        """Read them with the next list: the datacenter doesn't agree with what we know."""
-        self._limits_at = -math.inf
+    @property
+    def failing(self) -> bool:
+        """Whether the last list didn't come."""
+        return self.failures > 0
 
     @property
     def hangs_for(self) -> float:
@@ -120,34 +182,32 @@ class Poller:
 
     def poll(self) -> None:
         """One list, and now and then the limits; reports to `on_poll` and never raises."""
-        self.asked_at = asked_at = self._clock()
-        self._asking = True
         try:
-            limits = self.snapshot.limits
-            if limits is None or asked_at - self._limits_at > self.LIMITS_AGE:
-                limits = self._read_limits()
-                self._limits_at = asked_at
-                asked_at = self._clock()
+            self.limits.refresh()
+            self.asked_at = asked_at = self._clock()
+            self._asking = True
             servers = {server.id: server for server in self._list_servers()}
-        except DatacenterError as error:
-            if not self.failing:
-                self._log.warning("Can't list: %s", error)
-            self.failing = True
-            self._report(error)
-            return
         except Exception as error:
-            # A fault in a kind's translation must not end this thread: the datacenter would be blind for ever.
-            self._log.exception("Unexpected error while listing %s", self._name)
-            self.failing = True
-            self._report(error)
+            self._fail(error)
             return
         finally:
             self._asking = False
-        if self.failing:
+        if self.failures:
             self._log.info("Lists again")
-        self.failing = False
-        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, limits)
+            self.limits.outdate()
+        self.failures = 0
+        self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, self.limits.value)
         self._report(self.snapshot)
+
+    def _fail(self, error: Exception) -> None:
+        """A fault in a kind's translation must not end this thread either: the datacenter would be blind for ever."""
+        if self._stopping:
+            return
+        if not self.failures:
+            told = None if isinstance(error, DatacenterError) else error
+            self._log.warning("Can't list: %s", error if told is None else repr(error), exc_info=told)
+        self.failures += 1
+        self._report(error)
 
     def _report(self, answer: Snapshot | Exception) -> None:
         if self._stopping:

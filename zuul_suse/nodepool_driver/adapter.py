@@ -250,7 +250,8 @@ class SuseAdapter(statemachine.Adapter):  # type: ignore[misc]
         self.fleet.start()
         for address, server in self.fleet.servers():
             datacenter, server_id = split_server(address)
-            yield SuseResource(dict(server.metadata), "instance", datacenter, server_id)
+            if not self.fleet.member(datacenter).reaper.has(server_id):  # else it is being deleted already
+                yield SuseResource(dict(server.metadata), "instance", datacenter, server_id)
         yield from list_leftovers(self.fleet, self.log)
 
     def deleteResource(self, resource: SuseResource) -> None:

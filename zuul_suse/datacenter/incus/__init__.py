@@ -43,6 +43,7 @@ from zuul_suse.datacenter.incus.examination import Examination
 from zuul_suse.datacenter.incus.image import metadata_tarball
 from zuul_suse.datacenter.incus.instance import server_of
 from zuul_suse.datacenter.kinds import MANY, MOST_RAM, Option, with_defaults
+from zuul_suse.datacenter.retry_after import retry_after
 
 OPTIONS = (
     Option("url", str, "path of the server's unix socket, or https://host:port", required=True),
@@ -92,16 +93,23 @@ _WRONG = re.compile(r"unknown configuration key|invalid ", re.IGNORECASE)
 _UNLIMITED = float("inf")
 
 
+def rest_of(response: requests.Response) -> float | None:
+    """For how long an answer with an error status asks its client to stay away: a proxy before the server may."""
+    return retry_after(response.headers) if response.status_code >= 400 else None
+
+
 def translate(place: str, error: Exception) -> DatacenterError:
     """The house's word for a foreign error."""
     said = f"{place}: {error}"
     if isinstance(error, pylxd.exceptions.NotFound):
         return Gone(said)
     if isinstance(error, pylxd.exceptions.LXDAPIException):
-        if _FULL.search(str(error)):
-            return NoCapacity(said)
+        rest = rest_of(error.response)
+        if _FULL.search(str(error)) or error.response.status_code == 429:
+            return NoCapacity(said, rest)
         if error.response.status_code in (400, 401, 403):
             return WrongConfiguration(said)
+        return TryElsewhere(said, rest)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return WrongConfiguration(said)  # a certificate that can't be read
     return TryElsewhere(said)
@@ -135,7 +143,7 @@ class IncusDatacenter(PlainDatacenter):
             raise
         except (pylxd.exceptions.LXDAPIException, pylxd.exceptions.ClientConnectionFailed) as error:
             raise translate(self.name, error) from error
-        except (requests.RequestException, OSError, KeyError, ValueError) as error:
+        except (requests.RequestException, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise translate(self.name, error) from error
 
     def _connect(self) -> Any:
@@ -162,6 +170,7 @@ class IncusDatacenter(PlainDatacenter):
             with self.gate(f"{request.method} {parts[2] if len(parts) > 2 else 'server'}") as passage:
                 response = send(request, **kwargs)
                 passage.status = str(response.status_code)
+                passage.rest = rest_of(response)
                 return response
 
         session.send = gated  # type: ignore[method-assign]
@@ -248,8 +257,11 @@ class IncusDatacenter(PlainDatacenter):
     def limits(self) -> Quota:
         servers, cores, ram = self._max
         if ram is None:
-            with self._client() as client:
-                ram = client.api.resources.get().json()["metadata"]["memory"]["total"] // 2**20
+            try:
+                with self._client() as client:
+                    ram = int(client.api.resources.get().json()["metadata"]["memory"]["total"]) // 2**20
+            except WrongConfiguration as error:  # a restricted certificate may not ask
+                raise WrongConfiguration(f"{error}; `max-ram` does without the host's own RAM") from error
         return Quota(_UNLIMITED if servers is None else servers, _UNLIMITED if cores is None else cores, ram)
 
     # Images

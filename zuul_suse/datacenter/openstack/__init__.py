@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,9 +97,12 @@ class OpenStackDatacenter:
         return self._catalog.refusal(order, self._settings(order)["flavor-name"])
 
     def limits(self) -> Quota:
-        """The project's quota, within what the configuration allows; also loads what `need` tells from memory."""
-        self._catalog.flavors.get()
-        quota = self._quota()
+        """The project's quota, within what the configuration allows; also loads what lists and `need` take from memory,
+        and goes without what fails there."""
+        try:
+            quota = self._quota()
+        finally:
+            self._catalog.load()
         caps = [self._options[f"max-{what}"] for what in ("servers", "cores", "ram")]
         most = [math.inf if cap is None else cap for cap in caps]
         return Quota(min(quota.instances, most[0]), min(quota.cores, most[1]), min(quota.ram, most[2]))
@@ -106,8 +110,21 @@ class OpenStackDatacenter:
     def _quota(self) -> Quota:
         if self._options["ignore-quota"]:
             return UNLIMITED
-        absolute = self._region.get("compute", "/limits")["limits"]["absolute"]
-        return Quota(*(_bound(absolute[f"maxTotal{what}"]) for what in ("Instances", "Cores", "RAMSize")))
+        try:
+            limits = self._region.get("compute", "/limits").get("limits")
+        except WrongConfiguration as error:
+            raise WrongConfiguration(f"{error}; `ignore-quota: true` does without the project's quota") from error
+        absolute = limits.get("absolute") if isinstance(limits, dict) else None
+        if not isinstance(absolute, dict):
+            raise TryElsewhere(f"{self.name}: GET limits: the answer has no limits.absolute")
+        return Quota(*(self._bound(absolute, f"maxTotal{what}") for what in ("Instances", "Cores", "RAMSize")))
+
+    def _bound(self, absolute: Mapping[str, Any], name: str) -> float:
+        """Nova writes -1 where there is no limit."""
+        value = str(absolute.get(name))
+        if not re.fullmatch(r"-?[0-9]{1,15}", value):
+            raise TryElsewhere(f"{self.name}: GET limits: {name} is no whole number: {value[:40]!r}")
+        return math.inf if int(value) < 0 else int(value)
 
     # Servers
 
@@ -195,11 +212,6 @@ class OpenStackDatacenter:
 
     def close(self) -> None:
         self._region.close()
-
-
-def _bound(value: float) -> float:
-    """Nova writes -1 where there is no limit."""
-    return math.inf if value < 0 else value
 
 
 def open_datacenter(name: str, options: Mapping[str, Any]) -> Datacenter:

@@ -14,15 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from zuul_suse.datacenter import DatacenterError, Order, Quota, WrongConfiguration
+from zuul_suse.datacenter import DatacenterError, Order, Quota, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks
 from zuul_suse.datacenter.openstack.session import Json, Region
 from zuul_suse.datacenter.openstack.turn import Turn
 
 UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 AGE = 600.0  # seconds that a list is good for
+AGAIN = 60.0  # seconds after which a list is asked for again that couldn't be read
+SOON = 5.0  # seconds for which a list of servers may be held up by what it can do without
 YOUNG = 20.0  # a list younger than this isn't read again for a name that it lacks
 _SHOWN = 12  # names in an error
 
@@ -55,16 +57,26 @@ class Kept(Generic[T]):
         self._read_at = float("-inf")
 
     def get(self, newer_than: float | None = None) -> T:
-        """The value, read again if it is older than this many seconds."""
+        """The value, read again if it is old. If that fails the old one is as good as any, and is for a while; but not
+        for who asks for one that is not older than so many seconds."""
         oldest = self._age if newer_than is None else newer_than
 
         def read() -> T:
             if self.value is None or time.monotonic() - self._read_at > oldest:
-                self.value = self._read()
-                self._read_at = time.monotonic()
+                try:
+                    self.value = self._read()
+                    self._read_at = time.monotonic()
+                except DatacenterError:
+                    if self.value is None or newer_than is not None:
+                        raise
+                    self._read_at = time.monotonic() - self._age + AGAIN
             return self.value
 
         return self._turn.take(read)
+
+    def put(self, value: T) -> None:
+        """It was read elsewhere."""
+        self.value, self._read_at = value, time.monotonic()
 
     def forget(self) -> None:
         """Read it again next time; until then memory may still tell it."""
@@ -88,7 +100,7 @@ class Catalog:
         self.networks = Kept(self._read_networks)
         self._images: dict[str, Kept[str]] = {}
         self._kinds: tuple[list[Json] | None, Networks] | None = None
-        self._kinds_until = 0.0
+        self._networks_due = 0.0
         self._lock = threading.Lock()  # worker threads meet where an image is first asked for
 
     def forget(self) -> None:
@@ -98,11 +110,20 @@ class Catalog:
         with self._lock:
             self._images.clear()
 
+    def load(self) -> None:
+        """Bring up to date what is told from memory; what can't be read now stays as it is."""
+        for kept in (self.flavors, self.networks):
+            with contextlib.suppress(DatacenterError):
+                kept.get()
+
     # Flavors
 
     def _read_flavors(self) -> list[Flavor]:
         listed = self._region.all("compute", "/flavors/detail", "flavors")
-        return sorted(Flavor(raw["ram"], raw["vcpus"], raw["disk"], raw["name"], raw["id"]) for raw in listed)
+        flavors = [flavor for flavor in map(_flavor, listed) if flavor is not None]
+        if listed and not flavors:
+            raise TryElsewhere(f"{self._place}: GET flavors: no flavor can be read of {str(listed[0])[:80]}")
+        return sorted(flavors)
 
     def sizes(self) -> dict[str, Quota]:
         """What is known of flavors by id, from memory."""
@@ -137,10 +158,14 @@ class Catalog:
 
     # Networks
 
-    def _read_networks(self) -> list[Json]:
+    def _read_networks(self, **more: Any) -> list[Json]:
         if not self._region.has("network"):
             return []
-        return self._region.all("network", "/networks", "networks")
+        listed = self._region.all("network", "/networks", "networks", **more)
+        networks = [raw for raw in listed if isinstance(raw.get("id"), str) and isinstance(raw.get("name"), str)]
+        if listed and not networks:
+            raise TryElsewhere(f"{self._place}: GET networks: no network can be read of {str(listed[0])[:80]}")
+        return networks
 
     def network_ids(self, names: Sequence[str]) -> list[str]:
         """Ids of networks given by name or id."""
@@ -169,12 +194,15 @@ class Catalog:
         return str(found[0]["id"])
 
     def network_kinds(self) -> Networks:
-        """Which networks lead outside. Without neutron only clouds.yaml knows; its word beats neutron's."""
+        """Which networks lead outside. Without neutron only clouds.yaml knows; its word beats neutron's.
+
+        From memory, which `load` keeps up to date; servers are listed whatever becomes of networks.
+        """
+        if self.networks.value is None and time.monotonic() >= self._networks_due:
+            self._networks_due = time.monotonic() + AGAIN
+            with contextlib.suppress(DatacenterError):
+                self.networks.put(self._read_networks(timeout=SOON))
         listed = self.networks.value
-        if time.monotonic() >= self._kinds_until:
-            self._kinds_until = time.monotonic() + AGE / 10
-            with contextlib.suppress(DatacenterError):  # addresses can be told without, and servers must be listed
-                listed = self.networks.get()
         if self._kinds is None or self._kinds[0] is not listed:
             self._kinds = (listed, self._read_kinds(listed or []))
         return self._kinds[1]
@@ -211,6 +239,14 @@ class Catalog:
             raw["name"] for raw in self._region.all("image", "/images", "images", {"status": "active"}) if raw["name"]
         ]
         raise WrongConfiguration(f'{self._place}: image "{name}" not found ({choices(known)})')
+
+
+def _flavor(raw: Json) -> Flavor | None:
+    """A flavor as nova lists it; None if that is not how nova does."""
+    try:
+        return Flavor(int(raw["ram"]), int(raw["vcpus"]), int(raw.get("disk") or 0), str(raw["name"]), str(raw["id"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _size(flavor: Flavor, need: Quota) -> tuple[float, Flavor]:

@@ -7,16 +7,14 @@ Called by `session` for every answer that is an error and every exception of key
 
 from __future__ import annotations
 
-import email.utils
 import re
-import time
-from collections.abc import Mapping
 
 import openstack.exceptions
 import requests
 from keystoneauth1 import exceptions as keystone
 
 from zuul_suse.datacenter import DatacenterError, Gone, NoCapacity, TryElsewhere, WrongConfiguration
+from zuul_suse.datacenter.retry_after import retry_after
 
 # The sayings of nova, neutron and cinder when a quota, the hosts or the addresses are used up.
 _FULL = re.compile(
@@ -45,29 +43,25 @@ def message_of(body: str | bytes, content: object) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:_SHOWN]
 
 
-def rest_of(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds; it may be written as a number or as a date."""
-    value = (headers.get("Retry-After") or headers.get("X-Retry-After") or "").strip()
-    if not value:
-        return None
-    if value.isdigit():
-        return float(value)
+def content_of(response: requests.Response) -> object:
+    """An answer's JSON; None if it is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        return response.json()
+    except (ValueError, RecursionError):  # the second: brackets in brackets, a hundred thousand times
         return None
+
+
+def rest_of(response: requests.Response) -> float | None:
+    """For how many seconds an answer with an error status asks its client to stay away; None if it doesn't."""
+    return retry_after(response.headers, content_of(response)) if response.status_code >= 400 else None
 
 
 def error_of(place: str, call: str, response: requests.Response) -> DatacenterError:
     """The error that an answer with an error status is."""
     status = response.status_code
-    try:
-        content = response.json()
-    except ValueError:
-        content = None
-    message = message_of(response.content, content) or response.reason or "no reason given"
+    message = message_of(response.content, content_of(response)) or response.reason or "no reason given"
     said = f"{place}: {call}: {status} {message}"
-    rest = rest_of(response.headers)
+    rest = rest_of(response)
     if status == 404:
         return Gone(said)
     if status in (413, 429) or (status == 503 and rest is not None):
@@ -109,7 +103,7 @@ def _refused_token(place: str, error: keystone.HttpError) -> DatacenterError:
     """Keystoneauth raises for the requests that it makes itself: versions and tokens."""
     status = error.http_status
     said = f"{place}: authentication: {status} {' '.join(str(error).split())[:_SHOWN]}"
-    rest = rest_of(error.response.headers) if error.response is not None else None
+    rest = rest_of(error.response) if error.response is not None else None
     if status in (413, 429) or (status == 503 and rest is not None):
         return NoCapacity(said, rest)
     if status in (400, 401, 403, 404):

@@ -111,9 +111,9 @@ class Examination:
         return f"{order.name}: {flavor.name} ({flavor.cores} cores, {flavor.ram} MiB)"
 
     def _networks(self, names: list[str] | None) -> str:
+        known = {raw["id"] for raw in self._catalog.networks.get()}
         if names is None:
             return "as the cloud decides: no networks are configured"
-        known = {raw["id"] for raw in self._catalog.networks.get()}
         for name, network in zip(names, self._catalog.network_ids(names), strict=True):
             if known and network not in known:
                 listed = choices([raw["name"] for raw in self._catalog.networks.get()])

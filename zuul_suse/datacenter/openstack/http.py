@@ -17,6 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from zuul_suse.datacenter import Passage
+from zuul_suse.datacenter.openstack.errors import rest_of
 
 Pass = Callable[[str], AbstractContextManager[object]]
 
@@ -48,5 +49,5 @@ class GatedRequests(requests.Session):
         with self._gate(name_of(request.method or "GET", request.url or "")) as passage:
             response = super().send(request, **kwargs)
             if isinstance(passage, Passage):
-                passage.status = str(response.status_code)
+                passage.status, passage.rest = str(response.status_code), rest_of(response)
             return response

@@ -209,7 +209,7 @@ class Region:
         """An answer's JSON object."""
         try:
             content = answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TryElsewhere(f"{self._place}: the answer is no JSON: {answer.text[:80]!r}") from error
         if not isinstance(content, dict):
             raise TryElsewhere(f"{self._place}: the answer is no JSON object: {answer.text[:80]!r}")
@@ -222,25 +222,35 @@ class Region:
         key: str,
         params: Mapping[str, Sequence[str]] | None = None,
         on_date: Callable[[str], object] | None = None,
+        **more: Any,
     ) -> Iterator[list[Json]]:
         """A list, one request per page; most clouds give all in one. A page that comes again ends it."""
         query: Json = dict(params or {})
         seen: set[str] = set()
         while True:
-            answer = self.call(service, "GET", path, params=query)
+            answer = self.call(service, "GET", path, params=query, **more)
             if on_date is not None and "Date" in answer.headers:
                 on_date(answer.headers["Date"])
             content = self.json(answer)
-            yield content.get(key) or []
+            yield self._items(content.get(key), path, key)
             link = _next_link(content, key)
             if not link or link in seen:
                 return
             seen.add(link)
             query |= dict(parse_qsl(urlsplit(link).query))
 
-    def all(self, service: str, path: str, key: str, params: Mapping[str, Sequence[str]] | None = None) -> list[Json]:
+    def _items(self, listed: object, path: str, key: str) -> list[Json]:
+        """The maps in a list; what else is in it is left out, unless nothing remains."""
+        items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        if not items and listed != []:
+            raise TryElsewhere(f"{self._place}: GET {path.strip('/')}: the answer has no list of {key}")
+        return items
+
+    def all(
+        self, service: str, path: str, key: str, params: Mapping[str, Sequence[str]] | None = None, **more: Any
+    ) -> list[Json]:
         """All items of a list."""
-        return [item for page in self.pages(service, path, key, params) for item in page]
+        return [item for page in self.pages(service, path, key, params, **more) for item in page]
 
     def close(self) -> None:
         """Drop the connections."""
