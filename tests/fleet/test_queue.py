@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from zuul_suse.datacenter import Quota
+from zuul_suse.fleet import Member
 from zuul_suse.fleet.queue import SPARE_RANK, Queue
 
 from .conftest import Bench, demand
@@ -136,3 +137,57 @@ def test_withdrawn_request_that_the_shell_drops_makes_way_at_once(one: Bench, qu
     queue.drop(lambda key: key == "gone")
     assert (first := queue.first("main")) is not None
     assert first.key == "next"
+
+
+class Rank:
+    """One that counts how often it is compared."""
+
+    compared = 0
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __lt__(self, other: Rank) -> bool:
+        Rank.compared += 1
+        return self.value < other.value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rank) and self.value == other.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_work_does_not_grow_with_the_square_of_those_who_wait(
+    one: Bench, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass of a PoolWorker asks with every request for the first of them; every rank differs, as in Zuul."""
+    looks: list[str] = []
+    candidate = Member.candidate
+    monkeypatch.setattr(Member, "candidate", lambda self, demands: looks.append(self.name) or candidate(self, demands))
+    demands = [demand()] * 4
+    count, passes = 400, 5
+    for number in range(passes):
+        one.clock.now += 1
+        for key in range(count):
+            first = queue.first("main")
+            assert first is None or first.key == "0"
+            queue.closed_to(str(key), "main", Rank(key + number % 2))
+            queue.wait(str(key), "main", Rank(key + number % 2), demands, False)
+    assert len(queue) == count
+    assert len(looks) <= 2 * passes + 2, "one look at each datacenter in a pass"
+    assert Rank.compared < passes * count * 20
+    one.clock.now += 1
+    for key in range(count):
+        first = queue.first("main")
+        assert first is not None
+        assert first.key == str(key)
+        queue.leave(str(key))
+    assert queue.first("main") is None
+
+
+def test_target_is_kept_when_a_rank_changes(one: Bench, queue: Queue) -> None:
+    wait(queue, "x", rank=CHECK)
+    assert (first := queue.first("main")) is not None
+    wait(queue, "x", rank=GATE)
+    assert (again := queue.first("main")) is not None
+    assert (again.target, again.since, again.rank) == (first.target, first.since, GATE)

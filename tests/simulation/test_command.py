@@ -136,15 +136,66 @@ def test_plot_without_matplotlib_is_one_line_before_the_run(monkeypatch: pytest.
     assert result.stderr == ("Error: --plot: matplotlib is not installed (pip install 'zuul-suse[plot]' brings it)\n")
 
 
-def test_progress_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    teller = command._Teller()
-    monkeypatch.setattr(command, "SILENT", 0)
-    teller(0.5)
+@pytest.mark.parametrize(
+    ("terminal", "as_json", "told"),
+    [
+        (True, False, "\rsimulating:  50%\r\x1b[K"),
+        (True, True, "\rsimulating:  50%\r\x1b[K"),
+        (False, False, "simulating:  50%\n"),
+        (False, True, ""),
+    ],
+)
+def test_progress_is_told_after_two_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, as_json: bool, told: str
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    teller = command._Teller(quiet=as_json)
+    teller(0.3)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    now[0] += 2.1
     teller(0.5)
+    now[0] += 0.1
+    teller(0.6)
     teller.end()
-    assert "simulating:  50%" in capsys.readouterr().err
+    assert capsys.readouterr().err == told
+
+
+def test_progress_is_told_often_within_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[float] = []
+    monkeypatch.setattr(command, "_Teller", lambda quiet: Kept(parts))
+    assert simulate(*SMALL).exit_code == 0
+    assert len(parts) > 60
+    assert parts == sorted(parts)
+
+
+class Kept:
+    """Progress that is kept."""
+
+    def __init__(self, parts: list[float]) -> None:
+        self._parts = parts
+
+    def __call__(self, part: float) -> None:
+        self._parts.append(part)
+
+    def end(self) -> None:
+        pass
+
+
+def test_what_does_not_fit_is_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "hours: 2\ndatacenters: [{name: lab, max-servers: 10, foreign: 2}]\nlabels: [{name: leap, min-ready: 2}]\n"
+        "load: {requests-per-day: 2000, hold-time: 60m, bursts: 0, sizes: {1: 1}}\n"
+    )
+    result = simulate("--scenario", str(file))
+    assert result.exit_code == 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("demand:")]
+    assert "room for 8 (" in line
+    assert "% of it): more than fits; " in line
+    assert "requests still wait at the end, the oldest for 1:" in line
+    assert "more than fits" not in simulate("--scenario", str(file), "--load", "0.02").stdout
 
 
 def test_numbers_for_people() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from zuul_suse.fleet import Member
 from zuul_suse.fleet.breaker import Breaker
 from zuul_suse.fleet.reaper import Reaper
 from zuul_suse.simulation.datacenter import FAULTS
@@ -176,3 +177,22 @@ def test_work_grows_with_what_happens_only(play: Play) -> None:
     launches = run.journal.began
     assert launches == 60
     assert run.threads.events < 40_000
+
+
+def test_waiting_requests_share_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Placements, not seconds: four times as many requests that wait are no more work, but for their coming."""
+    looks: list[str] = []
+    candidate = Member.candidate
+    monkeypatch.setattr(Member, "candidate", lambda self, demands: looks.append(self.name) or candidate(self, demands))
+
+    def looked(per_hour: int) -> tuple[int, int]:
+        looks.clear()
+        sites = [Site("dc1", 12), Site("dc2", 6)]
+        run = Simulation(small(sites=sites, labels=[Label("leap", 4)], load=load(per_hour, hold_time=9000)))
+        run.run()
+        return len(looks), run.host.waiting
+
+    few, waiting_few = looked(100)
+    many, waiting_many = looked(400)
+    assert waiting_many > 3 * waiting_few > 150, "nothing was scarce"
+    assert many < 1.5 * few

@@ -19,6 +19,7 @@ from zuul_suse.simulation.scenario import Scenario, default_scenario, scaled_lab
 from zuul_suse.simulation.simulation import Simulation
 
 SILENT = 2.0  # seconds before a word on progress is due
+AGAIN_TERMINAL, AGAIN_LOG = 0.2, 10.0  # seconds from one to the next
 
 
 @click.command()
@@ -72,7 +73,7 @@ def simulate(
     except WrongConfiguration as error:
         raise click.ClickException(str(error)) from error
     run = Simulation(scenario)
-    with _progress() as tell:
+    with _progress(quiet=as_json) as tell:
         run.run(tell)
     told = figures(run)
     if svg:
@@ -120,25 +121,31 @@ def _overridden(
 
 
 class _Teller:
-    """Says on a terminal how far it is, after a while."""
+    """Says how far it is, after a while: on a terminal in one line that changes, in a log in a line now and then. Where
+    JSON is asked for and nobody looks, nothing."""
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
+    def __init__(self, quiet: bool = False) -> None:
+        self._due = time.monotonic() + SILENT
+        self._terminal = sys.stderr.isatty()
+        self._quiet = quiet and not self._terminal
         self._told = False
 
     def __call__(self, part: float) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self._began > SILENT:
-            click.echo(f"\rsimulating: {part:4.0%}", nl=False, err=True)
-            self._told = True
+        if self._quiet or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + (AGAIN_TERMINAL if self._terminal else AGAIN_LOG)
+        self._told = True
+        begin = "\r" if self._terminal else ""
+        click.echo(f"{begin}simulating: {part:4.0%}", nl=not self._terminal, err=True)
 
     def end(self) -> None:
-        if self._told:
+        if self._told and self._terminal:
             click.echo("\r\033[K", nl=False, err=True)
 
 
 @contextmanager
-def _progress() -> Iterator[_Teller]:
-    teller = _Teller()
+def _progress(quiet: bool) -> Iterator[_Teller]:
+    teller = _Teller(quiet)
     try:
         yield teller
     finally:

@@ -24,7 +24,7 @@ import logging
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from zuul_suse.fleet.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
@@ -125,6 +125,16 @@ class Blame:
             known = self._labels.get(label)
             full = known is not None and known.full.get(datacenter, (0.0, 0))[0] > self._clock()
             return f"said that it is full for label {label}" if full else None
+
+    def standing(self, datacenter: str) -> Hashable:
+        """What `obstacle` and `full_for` answer there for the labels of which there is anything to tell."""
+        with self._lock:
+            suspects = [
+                label
+                for label, known in self._labels.items()
+                if datacenter in known.places or datacenter in known.full or label in self._opened_by[datacenter]
+            ]
+        return tuple((label, self.obstacle(label, datacenter), self.full_for(label, datacenter)) for label in suspects)
 
     def is_open(self, label: str, datacenter: str) -> bool:
         """Whether this label rests there."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
@@ -273,6 +273,12 @@ class Member:
             blamed=blamed,
             probe=self._wants_probe(demands),
         )
+
+    def standing(self) -> Hashable:
+        """What `candidate` goes by, for any demands: while it is the same, what didn't fit doesn't. Cheap."""
+        breaker = (self.breaker.state, self.breaker.admits(), self.breaker.overdue)
+        rests = self.clock() < self._rests_until or self.is_slow()
+        return self.poller.snapshot.number, frozenset(self.claims.keys), breaker, rests, self.blame.standing(self.name)
 
     def _wants_probe(self, demands: Sequence[Demand]) -> bool:
         """Whether these should be launched here though others may have more room; more than one would be no probe."""

@@ -9,11 +9,14 @@ datacenter but in its own pool has that pool kept for it in the same way. There 
 want the same datacenter the one that waits longer gets it first.
 
 Owned by a shell's provider, one for all its pools; asked and told by their threads, hence the lock. The shell drops
-those whose request was withdrawn, and an entry that isn't heard of for a while is forgotten.
+those whose request was withdrawn, and an entry that isn't heard of for a while is forgotten. With hundreds of them the
+first is found without a look at the others, and its datacenter is chosen anew once a second at most: a PoolWorker asks
+for it with every request that waits.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +28,8 @@ from zuul_suse.fleet import Demand, Fleet
 from zuul_suse.fleet.placement import headroom
 
 SPARE_RANK = ("~",)  # after every rank there is
+
+Order = tuple[Any, float, str]  # rank, since when, key
 
 
 @dataclass
@@ -42,7 +47,7 @@ class Entry:
     aimed_at: float = -math.inf
 
     @property
-    def order(self) -> tuple[Any, float, str]:
+    def order(self) -> Order:
         """By which the first is found."""
         return self.rank, self.since, self.key
 
@@ -50,28 +55,53 @@ class Entry:
 class Queue:
     """See the module."""
 
-    FORGOTTEN = 15.0
-    AIM_AGE = 1.0
+    FORGOTTEN = 15.0  # seconds; not where the shell itself drops whatever waits no more
+    AIM_AGE = 1.0  # seconds for which a target is good
 
     def __init__(
-        self, fleet: Fleet, patience: float, spare: Callable[[str], Quota] = lambda datacenter: Quota()
+        self,
+        fleet: Fleet,
+        patience: float,
+        spare: Callable[[str], Quota] = lambda datacenter: Quota(),
+        forgotten: float = FORGOTTEN,
     ) -> None:
         self._fleet = fleet
         self._patience = patience
         self._spare = spare  # what a datacenter's spare servers take, which make way
         self._clock = next(iter(fleet.members.values())).clock
         self._lock = threading.Lock()
+        self._forgotten = forgotten
         self._entries: dict[str, Entry] = {}
+        self._orders: dict[str, list[Order]] = {}  # by pool, as a heap; of entries that changed or left there are more
+        self._wished_at = -math.inf
 
     def wait(self, key: str, pool: str, rank: Any, demands: Sequence[Demand], lacks_pool: bool) -> Entry:  # noqa: ANN401
         """This request fits nowhere now."""
-        for member in self._fleet.members.values():
-            member.pace.want_room()
+        self._wish_for_room()
         with self._lock:
             now = self._clock()
-            entry = self._entries.setdefault(key, Entry(key, pool, rank, demands, now, now))
-            entry.rank, entry.demands, entry.seen, entry.lacks_pool = rank, demands, now, lacks_pool
+            entry = self._entries.get(key)
+            if entry is None or entry.pool != pool or entry.rank != rank:
+                known = entry or Entry(key, pool, rank, demands, now, now)
+                entry = self._entries[key] = replace(known, pool=pool, rank=rank)
+                self._file(entry)
+            entry.demands, entry.seen, entry.lacks_pool = demands, now, lacks_pool
             return entry
+
+    def _wish_for_room(self) -> None:
+        """Have the datacenters looked at more often; it is enough to say so once a second."""
+        now = self._clock()
+        if now - self._wished_at >= self.AIM_AGE:
+            self._wished_at = now
+            for member in self._fleet.members.values():
+                member.pace.want_room()
+
+    def _file(self, entry: Entry) -> None:
+        orders = self._orders.setdefault(entry.pool, [])
+        if len(orders) > 2 * len(self._entries):
+            orders[:] = [one.order for one in self._entries.values() if one.pool == entry.pool]
+            heapq.heapify(orders)
+        heapq.heappush(orders, entry.order)
 
     def leave(self, key: str) -> float:
         """This request waits no more; returns for how long it did."""
@@ -90,27 +120,34 @@ class Queue:
 
     def __len__(self) -> int:
         with self._lock:
-            self._forget()
-            return len(self._entries)
+            oldest = self._clock() - self._forgotten
+            return sum(entry.seen >= oldest for entry in self._entries.values())
 
     def first(self, pool: str) -> Entry | None:
         """The request of this pool to which something is promised, with its target."""
         with self._lock:
             return self._first(pool)
 
-    def _forget(self) -> None:
-        oldest = self._clock() - self.FORGOTTEN
-        if any(entry.seen < oldest for entry in self._entries.values()):
-            self._entries = {key: entry for key, entry in self._entries.items() if entry.seen >= oldest}
-
     def _first(self, pool: str) -> Entry | None:
-        self._forget()
-        entry = min(
-            (one for one in self._entries.values() if one.pool == pool), key=lambda one: one.order, default=None
-        )
-        if entry is not None and not entry.lacks_pool:
+        entry = self._head(pool)
+        if entry is not None and not entry.lacks_pool and self._clock() - entry.aimed_at >= self.AIM_AGE:
             self._aim(entry)
         return entry
+
+    def _head(self, pool: str) -> Entry | None:
+        """The first of a pool. What stands before it and waits no more, or wasn't heard of lately, is forgotten."""
+        oldest = self._clock() - self._forgotten
+        orders = self._orders.get(pool, [])
+        while orders:
+            key = orders[0][-1]
+            entry = self._entries.get(key)
+            if entry is not None and entry.pool == pool and entry.order == orders[0]:
+                if entry.seen >= oldest:
+                    return entry
+                del self._entries[key]
+            heapq.heappop(orders)
+        self._orders.pop(pool, None)
+        return None
 
     def _aim(self, entry: Entry) -> None:
         """Choose its target, and keep to it as long as that can become true."""
@@ -132,7 +169,7 @@ class Queue:
             mine = self._entries.get(key)
             closed: dict[str, str] = {}
             now = self._clock()
-            for name in {entry.pool for entry in self._entries.values()}:
+            for name in list(self._orders):
                 first = self._first(name)
                 if first is None or first is mine or rank < first.rank:
                     continue

@@ -108,10 +108,10 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         if self.getDeclinedReasons():
             return False
         types = list(self.request.node_types)
-        shape = (self.pool.name, self._rank, self.request.reuse, *types)
-        if not self.manager.known_full(shape, self) and self._room(types) is not None:
+        shape = (self.pool.name, self._spare, self.request.reuse, *types)
+        if not self.manager.known_full(shape, self._rank, self) and self._room(types) is not None:
             return False
-        self.manager.fits_not(shape)
+        self.manager.fits_not(shape, self._rank)
         if self._spare:
             return False  # it is declined, for which it has to be locked
         self._queue(types)

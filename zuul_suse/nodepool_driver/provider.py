@@ -40,7 +40,7 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self.spares = Spares(config.name, self.queue, self.datacenter_of)
         self.deserted = Deserted(config.name, adapter.fleet, adapter.log)
         self.missing_images = MissingImages(config.name, adapter.fleet, lambda: self._zk, adapter.log, adapter.files_of)
-        self._full: dict[Any, float] = {}
+        self._full: dict[Any, tuple[float, Any]] = {}  # until when, and the rank
         self._held: dict[Any, Any] = {}  # the request that each PoolWorker is to pass over
         self._news = {"create": threading.Event(), "delete": threading.Event()}
         adapter.listen(self._wake)
@@ -102,18 +102,13 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
         self._full.clear()
         self.adapter.fleet.start()  # before the first request, to which a datacenter that isn't listed yet has no room
         self.book.read(self._zk)
-        self.queue.drop(self._is_withdrawn)
+        launching = {launcher.node.id for launcher in list(self.launchers)}
+        self.queue.drop(lambda key: key not in launching and self._zk.getNodeRequest(key, cached=True) is None)
         for launcher in list(self.launchers):
             launcher.handler.queue_launch(launcher)
         for pool in self.provider.pools.values():
             self.spares.make_way(self._zk, pool)
         return super().getLabelQuota()
-
-    def _is_withdrawn(self, key: str) -> bool:
-        """Whether neither a request nor a launch of this id exists any more."""
-        if any(launcher.node.id == key for launcher in list(self.launchers)):
-            return False
-        return self._zk.getNodeRequest(key, cached=True) is None
 
     def quotaNeededByLabel(self, ntype: str, pool: Any) -> Any:
         """Not kept, as Nodepool does for ever: sizes of flavors become known and may change."""
@@ -141,14 +136,18 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
 
     # Requests of the same shape have the same answer within a pass
 
-    def known_full(self, shape: Any, handler: SuseHandler) -> bool:
-        """Whether such a request didn't fit a moment ago. For the one that something is promised to that says nothing:
-        it may be the promise that the others ran into."""
-        if time.monotonic() >= self._full.get(shape, 0.0):
+    def known_full(self, shape: Any, rank: Any, handler: SuseHandler) -> bool:
+        """Whether such a request didn't fit a moment ago, that was as important or more: ranks are many, with Zuul's
+        relative priority in them. For the one that something is promised to that says nothing: it may be the promise
+        that the others ran into."""
+        until, tried = self._full.get(shape, (0.0, rank))
+        if time.monotonic() >= until or rank < tried:
             return False
         first = self.queue.first(handler.pool.name)
         return first is None or first.key != handler.request.id
 
-    def fits_not(self, shape: Any) -> None:
+    def fits_not(self, shape: Any, rank: Any) -> None:
         """Such a request doesn't fit now."""
-        self._full.setdefault(shape, time.monotonic() + 1.0)
+        now = time.monotonic()
+        until, tried = self._full.get(shape, (0.0, rank))
+        self._full[shape] = (until, min(rank, tried)) if now < until else (now + 1.0, rank)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from zuul_suse.datacenter import Gone, Order, Server, ServerState, TryElsewhere
+from zuul_suse.datacenter import Gone, Order, Quota, Server, ServerState, TryElsewhere
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.simulation.scenario import Outage, Site
 from zuul_suse.simulation.virtual_threads import VirtualThreads
@@ -79,6 +79,10 @@ class PlayedDatacenter(FakeDatacenter):
     def foreign(self) -> int:
         """How many of others' servers are still there."""
         return sum("owner" in record["metadata"] for record in self._servers.all().values())
+
+    def room_for_us(self) -> Quota:
+        """What fits beside others' servers."""
+        return self.limits_unchecked() - Quota(self.site.foreign, self.site.foreign * 4, self.site.foreign * 8192)
 
     def load(self) -> float:
         """The part of the room for servers that is taken."""

@@ -8,8 +8,10 @@ waits in the fleet's own queue and holds nobody up. See nodepool_driver/handler.
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections import Counter
+import math
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
@@ -29,6 +31,8 @@ PATIENCE = 60.0  # our shell's default
 GOING = 300.0  # for so long a node that is being deleted is worth waiting for
 POOL, RANK = "main", ("100",)
 
+Shape = tuple[bool, tuple[str, ...]]  # what a request asks for: spare or not, and its labels
+
 
 class Host:
     """See the module."""
@@ -37,13 +41,18 @@ class Host:
         self, fleet: Fleet, scenario: Scenario, threads: VirtualThreads, journal: Journal, luck: Random
     ) -> None:
         self.launcher = Launcher(fleet, scenario, threads, journal, luck)
-        self.requests: list[Request] = []  # unfinished ones, in the order in which they are looked at
+        self._waiting: dict[Shape, deque[Request]] = {}  # in the order in which they came
+        self._fresh: list[Request] = []  # those of them that no pass has looked at yet
+        self._full: set[Shape] = set()  # what didn't fit
+        self._full_since: object = None  # as things stood then
+        self._begun: list[Request] = []  # their nodes are chosen and aren't all ready yet
+        self._queued: set[str] = set()  # keys of launches that are in the queue
         self._fleet = fleet
         self._threads = threads
         self._journal = journal
         self._labels = {label.name: label for label in scenario.labels}
         self._numbers = itertools.count(1)
-        self._queue = Queue(fleet, PATIENCE, self._spare_in)
+        self._queue = Queue(fleet, PATIENCE, self._spare_in, forgotten=math.inf)
 
     def begin(self, wishes: Iterable[Wish]) -> None:
         """Start the loops, and have the requests come in their time."""
@@ -69,54 +78,86 @@ class Host:
     @property
     def waiting(self) -> int:
         """How many requests of users are not fulfilled."""
-        return sum(not request.spare for request in self.requests)
+        return len(self.unfulfilled())
+
+    def unfulfilled(self) -> list[Request]:
+        """Requests of users that are not fulfilled."""
+        waiting = [request for (spare, _), line in self._waiting.items() if not spare for request in line]
+        return waiting + [request for request in self._begun if not request.spare]
 
     # Requests
 
     def _come(self, wish: Wish) -> None:
-        request = Request(f"r{next(self._numbers):06d}", wish.at, list(wish.labels), wish.hold)
-        # Requests for spare nodes are looked at last, as in Nodepool.
-        place = sum(not known.spare for known in self.requests)
-        self.requests.insert(place, request)
+        self._ask(Request(f"r{next(self._numbers):06d}", wish.at, list(wish.labels), wish.hold))
+
+    def _ask(self, request: Request) -> None:
+        self._waiting.setdefault((request.spare, tuple(request.labels)), deque()).append(request)
+        self._fresh.append(request)
 
     def _work(self) -> None:
-        """One pass of the PoolWorker."""
+        """One pass of the PoolWorker: in order, those of users first. What didn't fit doesn't while nothing changes, so
+        of those that ask for the same only the first is tried; it is the one, too, that room may be promised to."""
         self._queue_launches()
         self._make_way()
-        full: set[tuple[str, ...]] = set()  # what didn't fit in this pass won't a moment later
-        for request in list(self.requests):
-            if request.nodes or request.done:
+        self._look_around()
+        heads = [(shape[0], line[0].key, shape) for shape, line in self._waiting.items()]
+        heapq.heapify(heads)
+        while heads:
+            *_, shape = heapq.heappop(heads)
+            line = self._waiting[shape]
+            if shape in self._full or not self._serve(line[0]):
+                self._full.add(shape)
+                self._put_off(shape)
                 continue
-            shape = ("spare" if request.spare else "", *request.labels)
-            first = self._queue.first(POOL)
-            known = shape in full and not (first is not None and first.key == request.key)
-            if known or not self._serve(request):
-                full.add(shape)
-                self._put_off(request)
+            self._begun.append(line.popleft())
+            if line:
+                heapq.heappush(heads, (shape[0], line[0].key, shape))
+            else:
+                del self._waiting[shape]
+        for request in self._fresh:
+            if not request.spare and not request.nodes:
+                self._wait(request)
+        self._fresh.clear()
         now = self._threads.clock()
-        for request in self.requests:
+        for request in self._begun:
             if request.group is not None and request.group.datacenter not in (None, request.datacenter):
                 self._follow(request, request.group.datacenter)
-            if request.nodes and all(node.state in (READY, FAILED) for node in request.nodes):
+            if all(node.state in (READY, FAILED) for node in request.nodes):
                 self._finish(request, now)
-        self.requests = [request for request in self.requests if not request.done]
+        self._begun = [request for request in self._begun if not request.done]
+
+    def _look_around(self) -> None:
+        """Whether anything has changed by which something may fit now."""
+        first = self._queue.first(POOL)
+        promised = None if first is None else (first.key, first.target)
+        standing = [member.standing() for member in self._fleet.members.values()]
+        now = (standing, promised, self.launcher.changes)
+        if now != self._full_since:
+            self._full_since = now
+            self._full.clear()
+
+    def _put_off(self, shape: Shape) -> None:
+        if shape[0]:
+            del self._waiting[shape]  # Nodepool declines them and asks again
+        else:
+            self._wait(self._waiting[shape][0])
+
+    def _wait(self, request: Request) -> None:
+        demands = [self.launcher.demand(label, False) for label in request.labels]
+        self._queue.wait(request.key, POOL, RANK, demands, lacks_pool=False)
 
     def _queue_launches(self) -> None:
         """A launch that left one place and finds no room elsewhere waits like a request: else all would overtake it."""
+        waiting = set()
         for node in self.launcher.building.values():
             spare = node.request is None or node.request.spare
             wanted = node.machine.wanted() if node.machine is not None and not spare else []
             if wanted:
                 self._queue.wait(node.key, POOL, RANK, wanted, lacks_pool=False)
-            else:
-                self._queue.leave(node.key)
-
-    def _put_off(self, request: Request) -> None:
-        if request.spare:
-            request.done = True  # Nodepool declines it and asks again
-        else:
-            demands = [self.launcher.demand(label, False) for label in request.labels]
-            self._queue.wait(request.key, POOL, RANK, demands, lacks_pool=False)
+                waiting.add(node.key)
+        for key in self._queued - waiting:
+            self._queue.leave(key)
+        self._queued = waiting
 
     def _serve(self, request: Request) -> bool:
         """All its nodes in one datacenter: where most of them are ready, else where there is room; False if nowhere."""
@@ -217,9 +258,10 @@ class Host:
 
     def _keep_ready(self) -> None:
         """Ask for what is missing, label by label, when all that was asked for before is done with."""
-        asked = {request.labels[0] for request in self.requests if request.spare}
+        asked = {labels[0] for spare, labels in self._waiting if spare}
+        asked |= {request.labels[0] for request in self._begun if request.spare}
         now = self._threads.clock()
         for label in self._labels.values():
-            if label.name not in asked:
+            if label.name not in asked and (True, (label.name,)) not in self._full:
                 for _ in range(label.min_ready - len(self.launcher.spare[label.name])):
-                    self.requests.append(Request(f"s{next(self._numbers):06d}", now, [label.name], 0.0, spare=True))
+                    self._ask(Request(f"s{next(self._numbers):06d}", now, [label.name], 0.0, spare=True))

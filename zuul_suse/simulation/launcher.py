@@ -36,6 +36,7 @@ class Launcher:
     ) -> None:
         self.nodes: dict[str, Node] = {}
         self.spare: dict[str, dict[str, Node]] = {label.name: {} for label in scenario.labels}  # ready and nobody's
+        self.changes = 0  # of the ready nodes
         self.building: dict[str, Node] = {}
         self.dying: dict[str, Node] = {}
         self._demands = {
@@ -91,6 +92,7 @@ class Launcher:
     def take(self, node: Node, request: Request) -> None:
         """A ready node goes to a request."""
         del self.spare[node.label][node.key]
+        self.changes += 1
         node.request = request
         request.nodes.append(node)
         request.reused.append(node)
@@ -98,11 +100,13 @@ class Launcher:
     def give_back(self, node: Node) -> None:
         """A ready node is nobody's."""
         node.request = None
+        self.changes += 1
         self.spare[node.label][node.key] = node
 
     def release(self, node: Node) -> None:
         """A node is to be deleted."""
         self.spare[node.label].pop(node.key, None)
+        self.changes += 1
         node.state, node.released_at = DELETING, self._threads.clock()
         self.dying[node.key] = node
 

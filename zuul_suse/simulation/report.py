@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from zuul_suse.datacenter import Quota, total
 from zuul_suse.simulation.journal import Journal, Wait
 from zuul_suse.simulation.node import READY, USED
-from zuul_suse.simulation.scenario import Outage
+from zuul_suse.simulation.scenario import HOUR, Outage
 from zuul_suse.simulation.simulation import Simulation
 
 Figures = dict[str, Any]
@@ -59,6 +60,7 @@ def figures(run: Simulation) -> Figures:
             "nodes": sum(wait.size for wait in journal.waits),
             "from-ready-nodes": sum(not wait.launched for wait in journal.waits),
         },
+        "demand": demand(run),
         "waits": _waits(journal.waits),
         "launches": {
             "begun": journal.began,
@@ -78,6 +80,37 @@ def figures(run: Simulation) -> Figures:
         "leaks": leaks(run),
         "events": run.threads.events,
     }
+
+
+def demand(run: Simulation) -> Figures:
+    """What the requests would use at once if none of them waited, as a part of the room beside others' servers, of
+    servers, cores or RAM, whichever is scarcest: over all the time, and in the busiest hour. Spare nodes make way."""
+    scenario = run.scenario
+    labels = {label.name: label for label in scenario.labels}
+    rooms = [one.room_for_us() for one in run.datacenters.values()]
+    hours = max(1, math.ceil(scenario.hours))
+    used = [Quota() for _ in range(hours)]
+    for wish in run.wishes:
+        need = total(Quota(1, labels[name].cpus, labels[name].ram) for name in wish.labels)
+        for hour in range(int(wish.at / HOUR), min(hours, math.ceil((wish.at + wish.hold) / HOUR))):
+            part = (min(wish.at + wish.hold, (hour + 1) * HOUR, scenario.end) - max(wish.at, hour * HOUR)) / HOUR
+            used[hour] += Quota(need.instances * part, need.cores * part, need.ram * part)
+    room, mean, busiest = total(rooms), total(used), max(range(hours), key=lambda hour: used[hour].instances)
+    waiting = run.host.unfulfilled()
+    return {
+        "room": room.instances,
+        "servers": round(mean.instances / scenario.hours, 1),
+        "of-room": round(_part(mean, room) / scenario.hours, 3),
+        "busiest-hour": busiest,
+        "busiest-hour-servers": round(used[busiest].instances, 1),
+        "busiest-hour-of-room": round(_part(used[busiest], room), 3),
+        "longest-waiting": round(max((run.end - request.at for request in waiting), default=0.0), 3),
+    }
+
+
+def _part(need: Quota, room: Quota) -> float:
+    pairs = ((need.instances, room.instances), (need.cores, room.cores), (need.ram, room.ram))
+    return max(amount / most if most > 0 else 0.0 for amount, most in pairs)
 
 
 def _waits(waits: Sequence[Wait]) -> Figures:

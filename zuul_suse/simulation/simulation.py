@@ -22,7 +22,7 @@ from zuul_suse.simulation.scenario import MINUTE, Scenario
 from zuul_suse.simulation.virtual_threads import VirtualThreads
 
 SAMPLING = 5 * MINUTE
-STEP = 10 * MINUTE  # between two words on progress
+STEP = MINUTE  # between two words on progress
 
 
 class Simulation:
@@ -39,6 +39,7 @@ class Simulation:
         }
         log = logging.getLogger("zuul_suse.simulation")
         self.fleet = Fleet((self._member(name, log) for name in self.datacenters), log)
+        self.wishes = wishes(scenario, self.luck("demand"))
         self.host = Host(self.fleet, scenario, self.threads, self.journal, self.luck("host"))
 
     def luck(self, purpose: str) -> Random:
@@ -62,7 +63,7 @@ class Simulation:
             datacenter.plan_outages(self.scenario.outages)
         with _quiet():
             self.fleet.start()
-            self.host.begin(wishes(self.scenario, self.luck("demand")))
+            self.host.begin(self.wishes)
             self.threads.start(self._sample, "sampler")
             moment = 0.0
             while moment < self.end:

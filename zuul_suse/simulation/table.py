@@ -103,12 +103,28 @@ def _courses(told: Figures, samples: Sequence[Sample]) -> Iterator[str]:
         yield f"{name:>12} {sparkline(values)} {min(values, default=0)} to {max(values, default=0)}"
 
 
+def _demand(told: Figures) -> str:
+    """Whether all of it can fit; what can't waits."""
+    demand, waiting = told["demand"], told["requests"]["unfulfilled"]
+    line = (
+        f"demand:    {demand['servers']:g} servers at once on the mean, {demand['busiest-hour-servers']:g} from "
+        f"{clock(demand['busiest-hour'] * HOUR)} on; room for {demand['room']:g} "
+        f"({demand['of-room']:.0%} and {demand['busiest-hour-of-room']:.0%} of it)"
+    )
+    if demand["busiest-hour-of-room"] > 1:
+        line += ": more than fits"
+    if waiting:
+        line += f"; {waiting} requests still wait at the end, the oldest for {span(demand['longest-waiting'])}"
+    return line
+
+
 def _head(told: Figures) -> Iterator[str]:
     scenario, requests, launches, api = told["scenario"], told["requests"], told["launches"], told["api"]
     yield (
         f"{scenario['datacenters']} datacenters with room for {scenario['room']} servers, {scenario['ready']} nodes "
         f"kept ready, {scenario['hours']:g} hours, seed {scenario['seed']}"
     )
+    yield _demand(told)
     yield (
         f"requests:  {requests['fulfilled']} fulfilled with {requests['nodes']} nodes, {requests['failed']} failed, "
         f"{requests['unfulfilled']} still waiting; {requests['from-ready-nodes']} had ready nodes only"

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from zuul_suse.datacenter import DatacenterError, Order, Quota, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks
@@ -158,10 +158,10 @@ class Catalog:
 
     # Networks
 
-    def _read_networks(self, **more: Any) -> list[Json]:
+    def _read_networks(self, timeout: float | None = None) -> list[Json]:
         if not self._region.has("network"):
             return []
-        listed = self._region.all("network", "/networks", "networks", **more)
+        listed = self._region.all("network", "/networks", "networks", timeout=timeout)
         networks = [raw for raw in listed if isinstance(raw.get("id"), str) and isinstance(raw.get("name"), str)]
         if listed and not networks:
             raise TryElsewhere(f"{self._place}: GET networks: no network can be read of {str(listed[0])[:80]}")
