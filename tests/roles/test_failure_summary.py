@@ -121,6 +121,11 @@ def test_a_node_can_not_ignore_its_own_failure(tmp_path: Path) -> None:
              "module_stderr": 'Traceback (most recent call last):\n  File "x"\nValueError: the sky fell\n'},
             "exit 1: ValueError: the sky fell",
         ),
+        (
+            {"msg": "The module failed to execute correctly, you probably need to set the interpreter.\n"
+             "See stdout/stderr for the exact error", "rc": 127, "module_stderr": "/bin/sh: /no/python: not found\n"},
+            "exit 127: /bin/sh: /no/python: not found",
+        ),
         ({"msg": "MODULE FAILURE", "rc": 1}, "MODULE FAILURE"),
         (
             {"msg": "The following modules failed to execute: ansible.legacy.setup\n  ansible.legacy.setup: x",

@@ -48,6 +48,7 @@ VALUE = re.compile(r"(?i)((?:passw(?:or)?d|token|secret|api[_-]?key)=)[^\s&\"']+
 # Messages that say only that there was a failure: the cause stands beside them.
 HOLLOW = re.compile(
     r"(?:Task failed: )?(?:Module failed: )?(?:non-zero return code|MODULE FAILURE.*|.*No start of json char found.*"
+    r"|.*See stdout/stderr for the exact error.*"
     r"|Module result deserialization failed.*|The following modules failed to execute:.*|One or more items failed"
     r"|All items completed|Zypper run command failed with return code -?\d+\.)?\s*",
     re.DOTALL,
