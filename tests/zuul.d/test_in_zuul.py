@@ -20,6 +20,7 @@ pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
 
 from zuul import model
 from zuul.configloader import ParseContext, TenantParser
+from zuul.driver.gerrit.gerritmodel import GerritTriggerEvent
 from zuul.driver.gerrit.gerritreporter import GerritReporter
 from zuul.driver.timer.crontrigger import ZuulCronTrigger
 from zuul.lib.ansible import AnsibleManager
@@ -236,3 +237,47 @@ def test_the_failing_task_reaches_the_comment(layout: Any) -> None:  # noqa: ANN
     assert f"Warning:\n  {sentence}\n" in text
     assert len(VERDICT.findall(text)) == 1
     assert len(RESULT.findall(text)) == 1
+
+
+CHANGE = {"project": "openstack/nova", "branch": "master", "number": 1, "url": "x", "id": "I1"}
+RUN = "Patch Set 2:\n\nrun-SUSE Cloud CI"
+
+
+def started(layout: Any, kind: str, account: str, **more: object) -> set[str]:  # noqa: ANN401
+    """The pipelines that an event of this kind starts, of what Gerrit sends and Zuul reads."""
+    people = {key: {"username": account} for key in ("author", "uploader", "restorer", "changer", "abandoner")}
+    data = {"type": kind, "change": CHANGE, "patchSet": {"number": 2, "ref": "refs/changes/01/1/2"}, **people, **more}
+    connection = SimpleNamespace(connection_name="gerrit", canonical_hostname="opendev.org")
+    event = GerritTriggerEvent.fromGerritEventDict(data, 1.0, connection, "id")
+    change = SimpleNamespace(project=None)
+    return {
+        name
+        for name, manager in layout.pipeline_managers.items()
+        for known in manager.pipeline.event_filters
+        if type(known).__name__ == "GerritEventFilter" and known.matches(event, change)
+    }
+
+
+@pytest.mark.parametrize("kind", ["patchset-created", "change-restored"])
+def test_a_patch_set_that_is_new_or_back_is_judged(layout: Any, kind: str) -> None:  # noqa: ANN401
+    assert "check" in started(layout, kind, "devon")
+
+
+@pytest.mark.parametrize("kind", ["change-abandoned", "change-merged", "wip-state-changed", "vote-deleted"])
+def test_other_events_start_nothing(layout: Any, kind: str) -> None:  # noqa: ANN401
+    assert started(layout, kind, "devon") == set()
+
+
+def test_a_person_asks_again(layout: Any) -> None:  # noqa: ANN401
+    assert started(layout, "comment-added", "devon", comment=RUN) == {"check"}
+    level = {"/PATCHSET_LEVEL": [{"message": "looks well"}, {"message": "recheck the mirror was down"}]}
+    assert started(layout, "comment-added", "devon", comment="(2 comments)", patchSetComments=level) == {"check"}
+
+
+@pytest.mark.parametrize("account", ["suse-cloud-ci", "zuul", "netapp-ci"])
+@pytest.mark.parametrize("words", [RUN, "recheck", "Patch Set 2:\n\nrun-suse-manual"])
+def test_a_ci_does_not(layout: Any, account: str, words: str) -> None:  # noqa: ANN401
+    """Not in a comment, and not in one on the patch set, which the jobs of a change can return."""
+    assert started(layout, "comment-added", account, comment=words) == set()
+    level = {"/PATCHSET_LEVEL": [{"message": words}]}
+    assert started(layout, "comment-added", account, comment="(1 comment)", patchSetComments=level) == set()
