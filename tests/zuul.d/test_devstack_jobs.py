@@ -149,8 +149,8 @@ def test_regex_takes_identity_flavors_and_images(job: dict[str, Any], test: str,
 
 
 def test_only_the_base_says_how_a_job_runs(family: dict[str, dict[str, Any]]) -> None:
-    """Variants change variables and, for another release, the nodeset and the vote."""
-    told = {"name", "parent", "description", "nodeset", "voting", "timeout", "vars", "group-vars"}
+    """Others change variables and, for another release, nodeset and vote; and say on which branches they run."""
+    told = {"name", "parent", "description", "branches", "nodeset", "voting", "timeout", "vars", "group-vars"}
     base = family["zuul-suse-devstack-base"]
     others = {name: job for name, job in family.items() if job is not base}
     assert base["parent"] == "devstack-tempest"
@@ -165,6 +165,14 @@ def test_a_release_that_may_break_by_itself_does_not_vote(family: dict[str, dict
     assert weak == {name for name in family if name.endswith(("leap-15.6", "tumbleweed"))}
     assert weak == {name for name, job in family.items() if job.get("voting") is False}
     assert len(weak) == 4
+
+
+def test_every_job_runs_on_the_main_branch_only(family: dict[str, dict[str, Any]]) -> None:
+    """It is tested with master's tempest. The base, which never runs by itself, is open to others' jobs."""
+    branches = {name: job.get("branches") for name, job in family.items()}
+    assert branches.pop("zuul-suse-devstack-base") is None
+    assert branches
+    assert set(branches.values()) == {"^(master|main)$"}
 
 
 IRRELEVANT = ["doc/source/index.rst", "README.rst", "nova/tests/unit/test_api.py", "nova/locale/de/LC_MESSAGES/nova.po"]

@@ -114,6 +114,24 @@ def test_zuul_puts_the_devstack_jobs_together(layout: Any) -> None:  # noqa: ANN
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("branch", "tested"),
+    [
+        ("master", True), ("main", True), ("stable/2026.1", False), ("unmaintained/2024.1", False),
+        ("feature/master", False), ("master-next", False),
+    ],
+)  # fmt: skip
+def test_the_devstack_jobs_run_on_the_main_branch_only(layout: Any, branch: str, tested: bool) -> None:  # noqa: ANN401
+    """Asked of Zuul's own matcher, for each job that a template names."""
+    change = SimpleNamespace(branch=branch, ref=f"refs/heads/{branch}", project=SimpleNamespace(name="openstack/nova"))
+    templates = [t for name, (t,) in layout.project_templates.items() if name.startswith("zuul-suse-devstack")]
+    names = {name for t in templates for pipeline in t.pipelines.values() for name in pipeline.job_list.jobs}
+    assert len(names) >= 7
+    for name in names:
+        matching = [job for job in layout.jobs[name] if job.changeMatchesBranch(layout.tenant, change)]
+        assert bool(matching) is tested, name
+
+
 @pytest.mark.parametrize("name", ["cinder", "glance", "keystone", "neutron", "nova", "plugin", "tempest"])
 def test_zuul_takes_the_template_of_a_project(layout: Any, name: str) -> None:  # noqa: ANN401
     (template,) = layout.project_templates[f"zuul-suse-devstack-{name}"]
