@@ -64,6 +64,8 @@ def test_the_first_of_those_that_count_is_blamed() -> None:
 def test_what_a_rescue_saved_is_not_blamed() -> None:
     assert blamed(playbook(task("Try"), task("Try another way"), rescued=1)) == "Try another way"
     assert blamed(playbook(task("Try"), task("Run"), task("Save it"), rescued=1, ignored=1)) == "Run"
+    assert blamed(playbook(task("Try"), went_well("Another way"), task("Run"), went_well("Tidy"), rescued=1)) == "Run"
+    assert blamed(playbook(task("Run"), task("Try"), went_well("Another way"), rescued=1)) == "Run"
 
 
 START = "2026-11-27 10:00:00.1 | {phase} START: [untrusted : {path}@master]\n"

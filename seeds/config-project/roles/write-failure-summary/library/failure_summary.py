@@ -55,7 +55,10 @@ HOLLOW = re.compile(
 )
 CAUSES = ("reason", "stderr", "stdout", "module_stderr", "module_stdout", "exception")
 # Where nothing else tells which of two failures was ignored: what is done after a failure rather sounds like this.
-AFTERMATH = re.compile(r"(?i)\b(?:collect|copy|gather|fetch|save|archive|upload|show|dump|print|clean|remove|stop)")
+AFTERMATH = re.compile(
+    r"(?i)\b(?:collect|copy|gather|fetch|save|store|archive|upload|publish|report|show|dump|print|clean|tidy|tear"
+    r"|remove|delete|stop|kill|logs?\b)"
+)
 
 
 def clean(text):
@@ -189,23 +192,32 @@ def the_failure(playbook, host, ignored):
     """Return (task, result) of the failure that ended a playbook for a host, or None.
 
     Neither those that were ignored, nor those that were rescued, nor what failed in `always` for want of what the
-    failure left undone.
+    failure left undone. Zuul counts the first two and marks none.
     """
     count = {key: value for key, value in playbook["stats"][host].items() if isinstance(value, int)}
-    failures = [
+    results = [
         (number, task, result)
         for number, task in enumerate(tasks_of(playbook))
-        if isinstance(result := (task.get("hosts") or {}).get(host), dict) and is_failure(result)
+        if isinstance(result := (task.get("hosts") or {}).get(host), dict)
     ]
-    spare = min(count.get("ignored", 0), len(failures) - 1)
-    doubts = [f for f in failures if (f[0], host) in ignored]
-    doubts += [f for f in reversed(failures) if f not in doubts and AFTERMATH.search(str(f[1]["task"].get("name")))]
-    doubts += [f for f in failures if f not in doubts]
-    failures = [f for f in failures if f not in doubts[: max(spare, 0)]]
-    if not failures:
-        return None
-    _, task, result = failures[min(count.get("rescued", 0), len(failures) - 1)]
-    return task, result
+    failures = [at for at, (_, _, result) in enumerate(results) if is_failure(result)]
+
+    def doubt(at):
+        number, task, _ = results[at]
+        told = (number, host) in ignored
+        sounds = AFTERMATH.search(str(task["task"].get("name")))
+        return (0, at) if told else (1, -at) if sounds else (2, at)
+
+    def doubt_of_rescue(at):
+        # A rescue runs after what it saves, and mostly begins well.
+        follower = results[at + 1][2] if at + 1 < len(results) else None
+        return (2 if follower is None else 1 if is_failure(follower) else 0, at)
+
+    for key, order in (("ignored", doubt), ("rescued", doubt_of_rescue)):
+        spare = min(max(count.get(key, 0), 0), len(failures) - 1)
+        dropped = sorted(failures, key=order)[: max(spare, 0)]
+        failures = [at for at in failures if at not in dropped]
+    return results[failures[0]][1:] if failures else None
 
 
 def sentence(playbook, host, task, result, job):
