@@ -2,6 +2,7 @@
 """Other people's projects come into the sandbox as one commit with a version, from any clone."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,22 @@ def test_the_same_tree_brings_the_same_commit_and_a_newer_one_moves_on(
     mirror.bring(state, seed, str(upstream), Progress(io.StringIO()))
     assert heads(state)[0] != first[0]
     assert git(state.root / "git" / NAME, "show", "master:setup.cfg") == "three"
+
+
+def test_a_project_of_which_the_name_is_enough_is_empty_and_sought_nowhere(
+    upstream: Path, seed: Seed, state: State
+) -> None:
+    """And what stands there already stays."""
+    name = "openstack/horizon"
+    named = replace(seed, projects=(Project(name, (), None, empty=True), *seed.projects))
+    mirror.check(named, str(upstream))
+    mirror.bring(state, named, str(upstream), Progress(io.StringIO()))
+    bare = state.root / "git" / name
+    assert git(bare, "ls-tree", "master") == ""
+    assert heads(state)[1:] == ("1", "31.0.0")
+    git(upstream / NAME, "push", "-q", bare.as_uri(), "+master:master")
+    mirror.bring(state, named, str(upstream), Progress(io.StringIO()))
+    assert git(bare, "show", "master:setup.cfg") == "two"
 
 
 def test_a_mirror_without_the_project_is_named_before_anything_is_pushed(

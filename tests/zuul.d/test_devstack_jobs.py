@@ -28,8 +28,8 @@ CHAIN_PROJECTS = {
     "novnc/novnc",
     "zuul/zuul-jobs",
 }
-# Where a job of the chain is defined.
-CHAIN_JOBS = {"openstack/devstack", "openstack/openstack-zuul-jobs", "openstack/tempest"}
+# Where jobs of the chain are taken from; openstack-zuul-jobs' only one is in the seed.
+CHAIN_JOBS = {"openstack/devstack", "openstack/tempest"}
 # What upstream's job `devstack` switches on: a child that is silent about one of them gets it.
 # fmt: off
 CHAIN_SERVICES = {
@@ -53,6 +53,13 @@ def seed(root: Path) -> dict[str, Any]:
 def overlay(root: Path, seed: dict[str, Any]) -> list[dict[str, Any]]:
     """The stanzas that are laid over the config project."""
     path = root / "seeds" / seed["config-project"] / "zuul.d" / "openstack.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def stood_for(root: Path, seed: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stanzas that stand for what the tenant takes from nowhere."""
+    path = root / "seeds" / seed["config-project"] / "zuul.d" / "upstream.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
@@ -83,7 +90,12 @@ def names(seed: dict[str, Any]) -> list[str]:
 
 
 def test_seed_has_what_the_chain_needs(seed: dict[str, Any]) -> None:
-    assert sorted(names(seed)) == sorted(CHAIN_PROJECTS)
+    """And of what else upstream's jobs name only the names."""
+    empty = {project["name"] for project in seed["projects"] if project.get("empty")}
+    assert set(names(seed)) - empty == CHAIN_PROJECTS
+    assert not empty & CHAIN_PROJECTS
+    assert len(names(seed)) == len(set(names(seed)))
+    assert [p for p in seed["projects"] if p.get("empty") and (p["include"] or "version" in p)] == []
 
 
 def test_jobs_are_taken_where_the_chain_is_defined(seed: dict[str, Any]) -> None:
@@ -95,7 +107,7 @@ def test_nobody_elses_pipelines_secrets_or_queues_are_taken(seed: dict[str, Any]
 
 
 def test_every_project_that_is_installed_has_a_version(seed: dict[str, Any]) -> None:
-    versions = {p["name"]: p.get("version") for p in seed["projects"]}
+    versions = {p["name"]: p.get("version") for p in seed["projects"] if not p.get("empty")}
     assert {name for name, version in versions.items() if version is None} == WITHOUT_VERSION
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", v) for v in versions.values() if v), "a YAML float, or no version"
 
@@ -149,8 +161,8 @@ def test_regex_takes_identity_flavors_and_images(job: dict[str, Any], test: str,
 
 
 def test_only_the_base_says_how_a_job_runs(family: dict[str, dict[str, Any]]) -> None:
-    """Variants change variables and, for another release, the nodeset and the vote."""
-    told = {"name", "parent", "description", "nodeset", "voting", "timeout", "vars", "group-vars"}
+    """Others change variables and, for another release, nodeset and vote; and say on which branches they run."""
+    told = {"name", "parent", "description", "branches", "nodeset", "voting", "timeout", "vars", "group-vars"}
     base = family["zuul-suse-devstack-base"]
     others = {name: job for name, job in family.items() if job is not base}
     assert base["parent"] == "devstack-tempest"
@@ -165,6 +177,14 @@ def test_a_release_that_may_break_by_itself_does_not_vote(family: dict[str, dict
     assert weak == {name for name in family if name.endswith(("leap-15.6", "tumbleweed"))}
     assert weak == {name for name, job in family.items() if job.get("voting") is False}
     assert len(weak) == 4
+
+
+def test_every_job_runs_on_the_main_branch_only(family: dict[str, dict[str, Any]]) -> None:
+    """It is tested with master's tempest. The base, which never runs by itself, is open to others' jobs."""
+    branches = {name: job.get("branches") for name, job in family.items()}
+    assert branches.pop("zuul-suse-devstack-base") is None
+    assert branches
+    assert set(branches.values()) == {"^(master|main)$"}
 
 
 IRRELEVANT = ["doc/source/index.rst", "README.rst", "nova/tests/unit/test_api.py", "nova/locale/de/LC_MESSAGES/nova.po"]
@@ -236,6 +256,19 @@ def test_overlay_adds_to_base_and_does_not_replace_it(
     here, there = ({path.relative_to(top) for path in top.rglob("*.yaml")} for top in (folder, seeded))
     assert here
     assert not here & there, "a file of the seed would be overwritten"
+
+
+def test_what_stands_for_something_never_runs(
+    root: Path, seed: dict[str, Any], stood_for: list[dict[str, Any]]
+) -> None:
+    """But for the one job of the chain, which has its playbook."""
+    jobs = {item["job"]["name"]: item["job"] for item in stood_for if "job" in item}
+    (playbook,) = [job.pop("pre-run") for job in jobs.values() if "pre-run" in job]
+    assert "roles" in jobs.pop("openstack-multinode-fips")
+    assert (root / "seeds" / seed["config-project"] / playbook).is_file()
+    assert jobs
+    assert [name for name, job in jobs.items() if job["abstract"] is not True or job.keys() & {"run", "nodeset"}] == []
+    assert {str(item["nodeset"]["nodes"]) for item in stood_for if "nodeset" in item} == {"[]"}
 
 
 def test_projects_with_a_pipeline_are_in_the_seed(

@@ -20,6 +20,7 @@ pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
 
 from zuul import model
 from zuul.configloader import ParseContext, TenantParser
+from zuul.driver.gerrit.gerritmodel import GerritTriggerEvent
 from zuul.driver.gerrit.gerritreporter import GerritReporter
 from zuul.driver.timer.crontrigger import ZuulCronTrigger
 from zuul.lib.ansible import AnsibleManager
@@ -111,6 +112,24 @@ def test_zuul_puts_the_devstack_jobs_together(layout: Any) -> None:  # noqa: ANN
     assert {job.parent for job in jobs.values()} == {
         "devstack-tempest", "zuul-suse-devstack-base", "zuul-suse-devstack", "zuul-suse-devstack-full",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("branch", "tested"),
+    [
+        ("master", True), ("main", True), ("stable/2026.1", False), ("unmaintained/2024.1", False),
+        ("feature/master", False), ("master-next", False),
+    ],
+)  # fmt: skip
+def test_the_devstack_jobs_run_on_the_main_branch_only(layout: Any, branch: str, tested: bool) -> None:  # noqa: ANN401
+    """Asked of Zuul's own matcher, for each job that a template names."""
+    change = SimpleNamespace(branch=branch, ref=f"refs/heads/{branch}", project=SimpleNamespace(name="openstack/nova"))
+    templates = [t for name, (t,) in layout.project_templates.items() if name.startswith("zuul-suse-devstack")]
+    names = {name for t in templates for pipeline in t.pipelines.values() for name in pipeline.job_list.jobs}
+    assert len(names) >= 7
+    for name in names:
+        matching = [job for job in layout.jobs[name] if job.changeMatchesBranch(layout.tenant, change)]
+        assert bool(matching) is tested, name
 
 
 @pytest.mark.parametrize("name", ["cinder", "glance", "keystone", "neutron", "nova", "plugin", "tempest"])
@@ -236,3 +255,47 @@ def test_the_failing_task_reaches_the_comment(layout: Any) -> None:  # noqa: ANN
     assert f"Warning:\n  {sentence}\n" in text
     assert len(VERDICT.findall(text)) == 1
     assert len(RESULT.findall(text)) == 1
+
+
+CHANGE = {"project": "openstack/nova", "branch": "master", "number": 1, "url": "x", "id": "I1"}
+RUN = "Patch Set 2:\n\nrun-SUSE Cloud CI"
+
+
+def started(layout: Any, kind: str, account: str, **more: object) -> set[str]:  # noqa: ANN401
+    """The pipelines that an event of this kind starts, of what Gerrit sends and Zuul reads."""
+    people = {key: {"username": account} for key in ("author", "uploader", "restorer", "changer", "abandoner")}
+    data = {"type": kind, "change": CHANGE, "patchSet": {"number": 2, "ref": "refs/changes/01/1/2"}, **people, **more}
+    connection = SimpleNamespace(connection_name="gerrit", canonical_hostname="opendev.org")
+    event = GerritTriggerEvent.fromGerritEventDict(data, 1.0, connection, "id")
+    change = SimpleNamespace(project=None)
+    return {
+        name
+        for name, manager in layout.pipeline_managers.items()
+        for known in manager.pipeline.event_filters
+        if type(known).__name__ == "GerritEventFilter" and known.matches(event, change)
+    }
+
+
+@pytest.mark.parametrize("kind", ["patchset-created", "change-restored"])
+def test_a_patch_set_that_is_new_or_back_is_judged(layout: Any, kind: str) -> None:  # noqa: ANN401
+    assert "check" in started(layout, kind, "devon")
+
+
+@pytest.mark.parametrize("kind", ["change-abandoned", "change-merged", "wip-state-changed", "vote-deleted"])
+def test_other_events_start_nothing(layout: Any, kind: str) -> None:  # noqa: ANN401
+    assert started(layout, kind, "devon") == set()
+
+
+def test_a_person_asks_again(layout: Any) -> None:  # noqa: ANN401
+    assert started(layout, "comment-added", "devon", comment=RUN) == {"check"}
+    level = {"/PATCHSET_LEVEL": [{"message": "looks well"}, {"message": "recheck the mirror was down"}]}
+    assert started(layout, "comment-added", "devon", comment="(2 comments)", patchSetComments=level) == {"check"}
+
+
+@pytest.mark.parametrize("account", ["suse-cloud-ci", "zuul", "netapp-ci"])
+@pytest.mark.parametrize("words", [RUN, "recheck", "Patch Set 2:\n\nrun-suse-manual"])
+def test_a_ci_does_not(layout: Any, account: str, words: str) -> None:  # noqa: ANN401
+    """Not in a comment, and not in one on the patch set, which the jobs of a change can return."""
+    assert started(layout, "comment-added", account, comment=words) == set()
+    level = {"/PATCHSET_LEVEL": [{"message": words}]}
+    assert started(layout, "comment-added", account, comment="(1 comment)", patchSetComments=level) == set()

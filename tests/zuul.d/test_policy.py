@@ -21,8 +21,11 @@ TASK_FILE_LINES = 80
 
 def of(stanzas: list[Any], kind: str) -> list[Any]:
     """Pick one kind of stanza, and never none; of a job its main definition, not its variants for branches."""
-    found = [s for s in stanzas if s.kind == kind and not (kind == "job" and "branches" in s.body)]
+    found = [s for s in stanzas if s.kind == kind]
     assert found, f"no {kind} at all"
+    if kind == "job":
+        defined = {s.name for s in found if "branches" not in s.body}
+        found = [s for s in found if "branches" not in s.body or s.name not in defined]
     return found
 
 

@@ -25,11 +25,15 @@ from zuul_suse.seeds.description import Family
 
 @dataclass(frozen=True)
 class Project:
-    """A project that a job chain needs: what the tenant takes from it, and the version that pip wants at least."""
+    """A project that a job chain needs: what the tenant takes from it, and the version that pip wants at least.
+
+    Of one that is `empty` nothing but its name is needed.
+    """
 
     name: str
     include: tuple[str, ...]
     version: str | None
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def read_seed(name: str) -> Seed:
             own_config_paths=tuple(data.get("own-config-paths", ())),
             config_project=data.get("config-project"),
             projects=tuple(
-                Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"))
+                Project(entry["name"], tuple(entry.get("include", ())), entry.get("version"), entry.get("empty", False))
                 for entry in data["projects"]
                 if "skip" not in entry
             ),
@@ -96,6 +100,8 @@ def check(seed: Seed, mirror: str | None) -> None:
     """
     base = mirror or seed.hosting
     for project in seed.projects:
+        if project.empty:
+            continue
         url = location(base, project.name)
         if "://" not in base:
             continue
@@ -119,9 +125,13 @@ def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> N
     if seed.family:
         family.bring(state, seed.family, base, progress)
         return
-    for number, project in enumerate(seed.projects, start=1):
-        with progress.step(f"{project.name} ({number} of {len(seed.projects)}) from {base}"):
+    wanted = [project for project in seed.projects if not project.empty]
+    for number, project in enumerate(wanted, start=1):
+        with progress.step(f"{project.name} ({number} of {len(wanted)}) from {base}"):
             _bring(state, project, location(base, project.name), seed.branch)
+    if names := [project.name for project in seed.projects if project.empty]:
+        with progress.step(f"{len(names)} empty repositories of projects that upstream's jobs name"):
+            _bring_empty(state, names, seed.branch)
 
 
 def location(base: str, name: str) -> str:
@@ -155,6 +165,19 @@ def _bring(state: State, project: Project, url: str, branch: str) -> None:
         git(folder, "tag", "-f", name, commit)  # not annotated: Gerrit wants to know the one who tagged
     git(folder, "update-ref", f"refs/heads/{branch}", commit)
     repositories.push(state, folder, commit, project.name, *names)
+
+
+def _bring_empty(state: State, names: Sequence[str], branch: str) -> None:
+    """Make each a project with one commit without files, for Zuul wants a branch; one that has the branch stays."""
+    folder = state.folder("work", "mirror-empty")
+    if not (folder / "HEAD").exists():
+        git(folder, "init", "-q", "--bare", "-b", branch)
+    commit = git(folder, "commit-tree", git(folder, "mktree"), text="Nothing of this project is needed\n")
+    for name in names:
+        repositories.ensure_project(state, name)
+        url = repositories.destination(state, name)
+        if not git(folder, "ls-remote", url, f"refs/heads/{branch}"):
+            git(folder, "push", "-q", url, f"{commit}:refs/heads/{branch}")
 
 
 def newest(tags: Sequence[str], least: str | None) -> str | None:
