@@ -389,7 +389,7 @@ CALLS: dict[str, tuple[str, Callable[[OpenStackDatacenter], object]]] = {
     "delete": (f"/servers/{uuid(1)}", lambda one: one.delete(uuid(1))),
     "console": (f"/servers/{uuid(1)}/action", lambda one: one.console_log(uuid(1))),
     "floating IP": ("/floatingips", lambda one: one.expose(uuid(1))),
-    "leftovers": ("/ports", lambda one: one.list_belongings()),
+    "leftovers": ("/ports", lambda one: one.list_belongings("port")),
     "upload": ("/images", lambda one: one.upload_image(ImageFile("x", Path(__file__), "qcow2"))),
     "image's deletion": ("/images/1", lambda one: one.delete_image("1")),
     "token": ("/auth/tokens", lambda one: one.list_servers()),
