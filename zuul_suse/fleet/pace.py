@@ -2,8 +2,9 @@
 """When to list a datacenter's servers next.
 
 One per `fleet.Member`. Launches say which servers are to come and when they came, deletions which are to go; the
-poller's thread asks `due`. While no server can be up yet, as the last boots tell, there is no need to look; while many
-come or go, a list is shared by several of them; while nobody waits, a look now and then keeps the sums right.
+poller's thread asks `due`. While no server can be up yet, as the last boots tell, there is no need to look. While they
+come one after the other a list is shared by as many as SHARE allows, but none waits for its list for longer than STEADY,
+for which a slow flow pays with more lists; while nobody waits, a look now and then keeps the sums right.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ class Pace:
     """See the module. `on_news` is called when the next list may be due sooner than it was."""
 
     QUICK = 1.0  # gap between lists while few are awaited
-    STEADY = 3.5  # and at most, while many are
+    STEADY = 2.6  # and at most, while many are
+    RELAXED = 3.5  # while many are to go, for which nobody waits
     SLOW = 30.0  # while none is
     WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
     FEW = 3
-    SHARE = 0.18  # of a list for each server that comes
+    SHARE = 0.36  # of a list for each server that comes
+    FLOW = 10.0  # seconds for which servers that came tell when the next will
+    REST = 0.5  # of the time that a list took, before the next: a datacenter that is slow already must get on, too
+    FRESH = 60.0  # seconds for which a server that was told to go is looked for; most are gone by then
     GUESS = 2.0  # of a boot, while none was seen
-    DOUBT = 0.5  # gap, as a part of the time that the very first boot takes already
+    DOUBT, MOST_DOUBT = 0.25, 5.0  # gap, as a part of the time that the very first boot takes already
     EARLY = 0.8  # part of the shortest boot of late in which no server can be up
     REMEMBERED = 20  # boots
     WANTED = 15.0  # seconds for which a wish for room holds
@@ -88,19 +93,20 @@ class Pace:
                 first = min(self._coming.values())
                 gap = self._gap(len(self._coming))
                 if not self._boots:
-                    gap = max(gap, self.DOUBT * (last - first))
+                    gap = max(gap, min(self.DOUBT * (last - first), self.MOST_DOUBT))
                 times.append(last + self.WARY)
                 times.append(max(last + gap, first + self.EARLY * min(self._boots, default=self.GUESS)))
-            if self._going or busy:
-                times.append(last + (self.QUICK if len(self._going) <= self.FEW else self.STEADY))
-            return max(min(times), last + 2 * took)
+            going = sum(last - since < self.FRESH for since in self._going.values())
+            if going or busy:
+                times.append(last + (self.QUICK if going <= self.FEW else self.RELAXED))
+            return max(min(times), last + (1 + self.REST) * took)
 
     def _gap(self, count: int) -> float:
-        if count <= self.FEW:
-            return self.QUICK
-        if len(self._arrivals) < 2:
-            return self.STEADY
-        rate = len(self._arrivals) / max(self._clock() - self._arrivals[0], self.STEADY)
+        now = self._clock()
+        recent = [at for at in self._arrivals if now - at < self.FLOW]
+        if len(recent) < 2:
+            return self.QUICK if count <= self.FEW else self.STEADY
+        rate = len(recent) / max(now - recent[0], self.STEADY)
         return min(max(1 / (self.SHARE * rate), self.QUICK), self.STEADY)
 
     def _drop(self, before: float) -> None:
