@@ -196,3 +196,4 @@ def test_waiting_requests_share_one_answer(monkeypatch: pytest.MonkeyPatch) -> N
     many, waiting_many = looked(400)
     assert waiting_many > 3 * waiting_few > 150, "nothing was scarce"
     assert many < 1.5 * few
+    assert many < 4800 * 2 * 2, "in most passes nothing has changed, and all that is looked at is the first one's place"

@@ -18,7 +18,7 @@ class Pace:
     """See the module. `on_news` is called when the next list may be due sooner than it was."""
 
     QUICK = 1.0  # gap between lists while few are awaited
-    STEADY = 2.6  # and at most, while many are
+    STEADY = 2.4  # and at most, while many are
     RELAXED = 3.5  # while many are to go, for which nobody waits
     SLOW = 30.0  # while none is
     WARY = 10.0  # at most while a server is awaited, however long boots take, and while lists or launches fail
@@ -28,7 +28,7 @@ class Pace:
     REST = 0.5  # of the time that a list took, before the next: a datacenter that is slow already must get on, too
     FRESH = 60.0  # seconds for which a server that was told to go is looked for; most are gone by then
     GUESS = 2.0  # of a boot, while none was seen
-    DOUBT, MOST_DOUBT = 0.25, 5.0  # gap, as a part of the time that the very first boot takes already
+    DOUBT, MOST_DOUBT = 0.25, 3.5  # gap, as a part of the time that the very first boot takes already
     EARLY = 0.8  # part of the shortest boot of late in which no server can be up
     REMEMBERED = 20  # boots
     WANTED = 15.0  # seconds for which a wish for room holds
