@@ -3,8 +3,8 @@
 
 One per `fleet.Member`. Launches say which servers are to come and when they came, deletions which are to go; the
 poller's thread asks `due`. While no server can be up yet, as the last boots tell, there is no need to look. While they
-come one after the other a list is shared by as many as SHARE allows, but none waits for its list for longer than STEADY,
-for which a slow flow pays with more lists; while nobody waits, a look now and then keeps the sums right.
+come one after the other a list is shared by as many as SHARE allows, but none waits for it for longer than STEADY, for
+which a slow flow pays with more lists. While nobody waits, a look now and then keeps the sums right.
 """
 
 from __future__ import annotations
