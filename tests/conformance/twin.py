@@ -194,6 +194,12 @@ class TwinDatacenter(PlainDatacenter):
         ours = [image for image in self._cloud.list_images() if hasattr(image, "_kw")]
         return [Image(image.id, image.name, {k: str(v) for k, v in image._kw.items()}) for image in ours]
 
+    def find_image(self, image_id: str) -> Image:
+        found = next((image for image in self.list_images() if image.id == image_id), None)
+        if found is None:
+            raise Gone(f"there is no image {image_id}")
+        return found
+
     def delete_image(self, image_id: str) -> None:
         with self.gate("DELETE images"):
             if self._cloud.get_image(image_id) is None:

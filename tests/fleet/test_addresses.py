@@ -36,6 +36,14 @@ def test_what_is_no_address_is_nowhere(bench: Make, stored: object) -> None:
     assert one.fleet.datacenter_of(stored) is None
 
 
+@pytest.mark.parametrize("stored", ["", "/", "nbg/", "old/"])
+def test_address_without_an_id_is_gone(bench: Make, stored: str) -> None:
+    one = bench(nbg=5)
+    with pytest.raises(Gone):
+        DeleteMachine(one.fleet, stored).advance()
+    assert not one.twins["nbg"].calls.get("delete")
+
+
 @pytest.mark.parametrize("address", ["old/s1", "s1", "gone/s1"])
 def test_server_under_a_name_of_the_past_is_deleted_where_it_is(bench: Make, address: str) -> None:
     one = bench(nbg=5, prg=5)

@@ -43,7 +43,7 @@ class DeleteMachine:
         self.address = address
         self._fleet = fleet
         name, self._server_id = split_server(address)
-        self._member = fleet.members.get(name)
+        self._member = fleet.members.get(name) if self._server_id else None
         self.state = LOOKING if self._member is None else WAITING
         self._tried: set[str] = set()  # datacenters that have no such server
         self._clock = next(iter(fleet.members.values())).clock
