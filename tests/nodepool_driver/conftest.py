@@ -8,6 +8,7 @@ Everything runs on free ports in pytest's own folders and is ended by its proces
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shutil
 import signal
@@ -24,9 +25,13 @@ from typing import Any
 
 import pytest
 import yaml
+from nodepool.config import Config
+from nodepool.driver import Drivers
 from nodepool.zk import ZooKeeperClient
 from nodepool.zk import zookeeper as zk
 from nodepool.zk.zookeeper import ZooKeeper
+
+from zuul_suse.nodepool_driver.adapter import SuseAdapter
 
 from ..datacenter.lxd_daemon import Daemon, private_daemon, tiny_root
 
@@ -211,6 +216,21 @@ class Installation:
     def nodes(self, label: str | None = None) -> list[Any]:
         nodes = list(self.zk.nodeIterator(cached=False))
         return [node for node in nodes if label is None or node.type[0] == label]
+
+
+@contextlib.contextmanager
+def open_adapter(section: dict[str, Any]) -> Iterator[SuseAdapter]:
+    """The adapter as Nodepool makes it, through its own driver loader; its datacenters are listed all the time."""
+    whole = Config()
+    whole.setLabels([{"name": "leap"}])
+    driver = Drivers.get("suse")
+    config = driver.getProviderConfig(copy.deepcopy(section))
+    config.load(whole)
+    made = driver.getAdapter(config)
+    for member in made.fleet.members.values():
+        member.pace.QUICK = member.pace.STEADY = member.pace.SLOW = 0.05
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ from zuul_suse.nodepool_driver.adapter import SuseAdapter, SuseInstance
 from zuul_suse.nodepool_driver.config import SuseProviderConfig
 from zuul_suse.nodepool_driver.demand import demand_for
 
+from .conftest import open_adapter
+
 SECTION: dict[str, Any] = {
     "name": "suse",
     "driver": "suse",
@@ -40,17 +42,8 @@ LOG = logging.getLogger("test")
 
 @pytest.fixture
 def adapter() -> Iterator[SuseAdapter]:
-    """As Nodepool makes it, through its own driver loader."""
-    whole = Config()
-    whole.setLabels([{"name": "leap"}])
-    driver = Drivers.get("suse")
-    config = driver.getProviderConfig(copy.deepcopy(SECTION))
-    config.load(whole)
-    made = driver.getAdapter(config)
-    for member in made.fleet.members.values():
-        member.pace.QUICK = member.pace.STEADY = member.pace.SLOW = 0.05
-    yield made
-    made.stop()
+    with open_adapter(SECTION) as made:
+        yield made
 
 
 def twin(adapter: SuseAdapter, name: str) -> FakeDatacenter:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nodepool.config import Config
-from nodepool.driver import Drivers, statemachine
+from nodepool.driver import statemachine
 from nodepool.zk import zookeeper as zk
 
 from nodepool import exceptions
@@ -21,6 +19,8 @@ from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.nodepool_driver.adapter import SuseAdapter
 from zuul_suse.nodepool_driver.demand import demand_for
 from zuul_suse.nodepool_driver.loop import turn_launcher
+
+from .conftest import open_adapter
 
 SECTION: dict[str, Any] = {
     "name": "suse",
@@ -113,21 +113,13 @@ def request_for_three(monkeypatch: pytest.MonkeyPatch) -> Iterator[Request]:
     monkeypatch.setattr(Scan, "failures", {}, raising=False)
     monkeypatch.setattr(Scan, "held", set(), raising=False)
     monkeypatch.setattr(statemachine, "NodescanRequest", Scan)
-    whole = Config()
-    whole.setLabels([{"name": "leap"}])
-    driver = Drivers.get("suse")
-    config = driver.getProviderConfig(copy.deepcopy(SECTION))
-    config.load(whole)
-    adapter = driver.getAdapter(config)
-    for member in adapter.fleet.members.values():
-        member.pace.QUICK = member.pace.STEADY = member.pace.SLOW = 0.05
-    list(adapter.listInstances())
-    while not all(member.limits for member in adapter.fleet.members.values()):
-        time.sleep(0.01)
-    made = Request(adapter)
-    yield made
-    made.starts.shutdown()
-    adapter.stop()
+    with open_adapter(SECTION) as adapter:
+        list(adapter.listInstances())
+        while not all(member.limits for member in adapter.fleet.members.values()):
+            time.sleep(0.01)
+        made = Request(adapter)
+        yield made
+        made.starts.shutdown()
 
 
 def servers(request: Request, name: str) -> int:
