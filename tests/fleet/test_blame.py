@@ -426,14 +426,31 @@ def test_refused_everywhere_fails_and_recovers_by_itself(bench: Make) -> None:
     day = Day(one, "policy")
     with pytest.raises(LaunchFailed, match="403"):
         one.run(day.launch("bad"))
-    machine = day.launch("bad")
+    asked = [twin.asked for twin in one.twins.values()]  # type: ignore[attr-defined]
     for _ in range(20):
-        machine.advance()
-        one.poll()
-    assert "label bad fails there and rests" in machine.waits
+        with pytest.raises(LaunchFailed, match="label bad fails there and rests"):
+            one.run(day.launch("bad"))
+    assert [twin.asked for twin in one.twins.values()] == asked  # type: ignore[attr-defined]
     for twin in one.twins.values():
         twin.faults = {}  # type: ignore[attr-defined]
-    assert one.run(machine)
+    one.clock.now += 30
+    one.poll()
+    assert one.run(day.launch("bad"))
+
+
+def test_request_is_taken_back_while_its_label_rests_but_not_for_ever(bench: Make) -> None:
+    one = bench(a=50, b=40)
+    day = Day(one, "policy")
+    assert not one.fleet.takes_back("request", [want("bad")])
+    for _ in range(61):
+        one.poll()
+        with pytest.raises(LaunchFailed):
+            one.run(day.launch("bad"))
+        took = one.fleet.takes_back("request", [want("bad")])
+        assert not one.fleet.takes_back("other", [want("good")])
+        one.clock.now += 60
+    assert not took
+    assert one.fleet.takes_back("a later one", [want("bad")])
 
 
 def test_nothing_is_kept_for_a_request_whose_label_rests(bench: Make) -> None:

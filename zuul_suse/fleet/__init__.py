@@ -44,6 +44,8 @@ def split_server(address: object) -> tuple[str, str]:
 class Fleet:
     """See the module."""
 
+    RETURNS = 3600.0  # seconds for which a request is taken back again and again because its label rests
+
     def __init__(self, members: Iterable[Member], log: logging.Logger | None = None) -> None:
         self._log = log or logging.getLogger("zuul_suse.fleet")
         self.members: dict[str, Member] = {member.name: member for member in members}
@@ -51,6 +53,7 @@ class Fleet:
         self.images = ImageFinder(self.members)
         self._lock = threading.Lock()  # PoolWorkers place while the create loop moves launches
         self._groups = Groups()
+        self._returned: dict[str, float] = {}  # when requests were taken back first
         self._started = False
         self.clock = next((member.clock for member in self.members.values()), time.monotonic)
         breakers = {name: member.breaker for name, member in self.members.items()}
@@ -138,6 +141,21 @@ class Fleet:
             if choice.name is None or self.members[choice.name].claim(demands):
                 return choice
             ruled_out[choice.name] = "its probe is under way"
+
+    def rests(self, demands: Sequence[Demand]) -> bool:
+        """Whether a label of these rests wherever it could be launched."""
+        candidates = [member.candidate(demands) for member in self.members.values()]
+        able = [candidate for candidate in candidates if candidate.refusal is None]
+        return bool(able) and all(candidate.blamed for candidate in able)
+
+    def takes_back(self, request: str, demands: Sequence[Demand]) -> bool:
+        """Whether a request whose launches failed is to wait, holding nothing, because its label rests; for a time."""
+        if not self.rests(demands):
+            return False
+        with self._lock:
+            now = self.clock()
+            self._returned = {key: at for key, at in self._returned.items() if now - at < 2 * self.RETURNS}
+            return now - self._returned.setdefault(request, now) < self.RETURNS
 
     def rename(self, key: str, new: str) -> None:
         """Hand a claim on, wherever it is."""

@@ -189,7 +189,10 @@ class CreateMachine:
         return None
 
     def _wait(self, choice: Choice, now: float) -> None:
-        """Nothing fits now. An outage of all is waited for too, unless this launch failed somewhere already."""
+        """Nothing fits now. An outage of all is waited for too, unless this launch failed somewhere already.
+
+        What rests is not waited for here: a request that has no launch waits without taking a place in its pool.
+        """
         group = self._group
         refused = all(member.refuses(self._demand) for member in self._fleet.members.values())
         if not self.waits:
@@ -197,7 +200,7 @@ class CreateMachine:
         if choice.waits:
             self._could_wait_at = now
         hopeless = (bool(group.failed) and not choice.waits) or now - self._could_wait_at > self.OUTAGE
-        if refused or hopeless or group.lost:
+        if refused or hopeless or group.lost or self._fleet.rests([self._demand]):
             reasons = {**choice.reasons, **{name: why for name, (why, _) in group.failed.items()}}
             raise LaunchFailed("; ".join(f"{name}: {why}" for name, why in reasons.items()))
         if not self.waits:

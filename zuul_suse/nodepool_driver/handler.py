@@ -260,6 +260,16 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
                 return True
         return bool(self.launchers)
 
+    def _declineRequest(self) -> None:
+        """One that failed because its label rests is as good as new: it waits like those that come now."""
+        types = list(self.request.node_types)
+        if self.failed_nodes and not self._spare and self._fleet.takes_back(self.request.id, self._demands(types)):
+            self.log.info("Request waits: its label rests")
+            self.unlockNodeSet(clear_allocation=True)
+            self.request.state = zookeeper.REQUESTED
+            return
+        super()._declineRequest()
+
     def _declinedHandlerCleanup(self) -> None:
         """A request that was begun and has no room any more is as good as new."""
         if self.request.state == zookeeper.PENDING:

@@ -217,15 +217,18 @@ class Host:
             self._fleet.keep(request.group, {}, datacenter)
 
     def _finish(self, request: Request, now: float) -> None:
-        request.done = True
         failed = any(node.state == FAILED for node in request.nodes)
+        demands = [self.launcher.demand(label, request.spare) for label in request.labels]
+        taken_back = failed and not request.spare and self._fleet.takes_back(request.key, demands)
+        request.done = not taken_back
         if request.spare or failed:
-            self._journal.failed += not request.spare
+            self._journal.failed += not request.spare and not taken_back
             for node in request.nodes:
                 if node.state == FAILED:
                     self.launcher.release(node)
                 else:
                     self.launcher.give_back(node)
+            request.nodes, request.reused, request.group = [], [], None
             return
         self._journal.waits.append(Wait(request.at, len(request.labels), now - request.at, request.launched))
         for node in request.nodes:
