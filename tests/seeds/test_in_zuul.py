@@ -6,7 +6,6 @@ Zuul's own loader reads the written files, and its own rules choose variants. Th
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,18 +17,11 @@ import yaml
 pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
 
 from zuul import model
-from zuul.configloader import ParseContext, TenantParser
-from zuul.lib.ansible import AnsibleManager
-from zuul.lib.connections import ConnectionRegistry
+from zuul.configloader import TenantParser
 
+from tests.seeds import zuul_parser
 from zuul_suse.seeds.description import Family, read
 
-CONNECTIONS = """
-[connection gerrit]
-driver=gerrit
-server=localhost
-user=suse-cloud-ci
-"""
 MAIN = """
 - job: {name: zuul-suse-crowbar-unit, parent: base, run: playbooks/unit.yaml}
 - job: {name: zuul-suse-crowbar-bundle, parent: base, run: playbooks/bundle.yaml, vars: {crowbar_own: 1}}
@@ -44,22 +36,11 @@ def crowbar(root: Path) -> Family:
     return read(root / "seeds" / "crowbar.yaml")
 
 
-def gerrit() -> Any:  # noqa: ANN401
-    """A connection that is configured and never spoken to."""
-    config = configparser.ConfigParser()
-    config.read_string(CONNECTIONS)
-    connections = ConnectionRegistry()
-    connections.configure(config, sources=True, triggers=True, reporters=True)
-    return connections
-
-
 @pytest.fixture(scope="module")
 def layout(root: Path, crowbar: Family) -> Any:  # noqa: ANN401 - Zuul's Layout has no types
     """A tenant with both layers of the trusted repository, our jobs, and every project of Crowbar."""
-    connections = gerrit()
-    limits = SimpleNamespace(max_hold_expiration=0, default_hold_expiration=0)
-    context = ParseContext(connections, limits, SimpleNamespace(system_id="test"), AnsibleManager())
-    parser = TenantParser(connections, None, mock.MagicMock(connections=connections), None, None, limits, None, None)
+    connections = zuul_parser.connections()
+    context, parser = zuul_parser.context(connections), zuul_parser.parser(connections)
     tenant = model.Tenant("zuul-suse")
     tenant.allowed_labels = tenant.disallowed_labels = None
     tenant.getProjectBranches = lambda _: ["master"]
@@ -203,7 +184,7 @@ def test_default_branches(layout: Any, crowbar: Family) -> None:  # noqa: ANN401
 def test_the_part_for_a_tenant_file_is_one_that_zuul_takes(root: Path, crowbar: Family) -> None:
     part = yaml.safe_load((root / "seeds" / "config-project-crowbar" / "tenant-projects.yaml").read_text())
     tenant = {"name": "x", "source": {"gerrit": {"config-projects": ["suse/config-project"], **part}}}
-    connections = gerrit()
+    connections = zuul_parser.connections()
     TenantParser(connections, *(7 * [None])).getSchema()(tenant)
     theirs = part["untrusted-projects"][1]
     assert theirs == {"include": [], "projects": [project.name for project in crowbar.taken]}

@@ -8,12 +8,10 @@ from testing a change.
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import pytest
 import yaml
@@ -21,21 +19,13 @@ import yaml
 pytest.importorskip("zuul.configloader", reason="Zuul is not installed here")
 
 from zuul import model
-from zuul.configloader import ParseContext, TenantParser
-from zuul.lib.ansible import AnsibleManager
-from zuul.lib.connections import ConnectionRegistry
+from zuul.configloader import TenantParser
 from zuul.manager import PipelineManager
 
+from tests.seeds import zuul_parser
 from zuul_suse.sandbox import mirror
 from zuul_suse.seeds.render import TENANT_LIMITS
 
-CONNECTIONS = """
-[connection gerrit]
-driver=gerrit
-server=localhost
-user=suse-cloud-ci
-canonical_hostname=opendev.org
-"""
 OURS, TRUSTED = "zuul-suse", "suse/config-project"
 # What only OpenDev's tenant takes: the projects' own pipelines, and jobs that stand on what we don't have.
 ELSEWHERE = """
@@ -97,14 +87,8 @@ class Tenant:
     """A tenant with our configuration and upstream's; each layout of it is loaded anew."""
 
     def __init__(self, root: Path) -> None:
-        config = configparser.ConfigParser()
-        config.read_string(CONNECTIONS)
-        connections = ConnectionRegistry()
-        connections.configure(config, sources=True, triggers=True, reporters=True)
-        limits = SimpleNamespace(max_hold_expiration=0, default_hold_expiration=0)
-        self._new_context = lambda: ParseContext(connections, limits, SimpleNamespace(system_id="x"), AnsibleManager())
-        merger = mock.MagicMock(connections=connections)
-        self._parser = TenantParser(connections, None, merger, None, None, limits, None, None)
+        self._connections = zuul_parser.connections("opendev.org")
+        self._parser = zuul_parser.parser(self._connections)
         layers = [root / "seeds" / layer / "zuul.d" for layer in ("config-project", "config-project-openstack")]
         own = [root / "zuul.d", root / "zuul-openstack.d"]
         read = {
@@ -117,7 +101,7 @@ class Tenant:
         stanza = yaml.safe_load((root / "seeds" / "config-project-openstack" / "tenant-projects.yaml").read_text())
         self._stanza = {"config-projects": [TRUSTED], **stanza}
         TenantParser.tenant_source(self._stanza)
-        self._source = connections.getSource("gerrit")
+        self._source = self._connections.getSource("gerrit")
         self.layout = self.load(self.files)
 
     def _tenant(self) -> Any:  # noqa: ANN401 - Zuul has no types
@@ -139,7 +123,7 @@ class Tenant:
 
     def load(self, files: Files) -> Any:  # noqa: ANN401
         """The layout with these files."""
-        context, parsed, tenant = self._new_context(), model.ParsedConfig(), self._tenant()
+        context, parsed, tenant = zuul_parser.context(self._connections), model.ParsedConfig(), self._tenant()
         for (name, branch), texts in files.items():
             tpc = tenant.getTPC(name)
             for path, text in texts.items() if branch in tpc.branches else ():
