@@ -105,8 +105,9 @@ class Order:
 class Server:
     """A server as the datacenter lists it.
 
-    `address` is the one to connect to, if that isn't `ipv4` or else `ipv6`. `full` says that it failed because the
-    datacenter had no room for it, which is nobody's fault.
+    `address` is the one to connect to, if that isn't `ipv4` or else `ipv6`. `awaits_address` says that another one is
+    still to come, without which it can't be used. `full` says that it failed because the datacenter had no room for
+    it, which is nobody's fault.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Server:
     ipv6: str | None = None
     private_ipv4: str | None = None
     address: str | None = None
+    awaits_address: bool = False
     host: str | None = None
     fault: str | None = None
     full: bool = False
@@ -125,7 +127,7 @@ class Server:
     @property
     def ready(self) -> bool:
         """Whether it runs and can be reached under some address."""
-        return self.state is ServerState.ACTIVE and bool(self.ipv4 or self.ipv6)
+        return self.state is ServerState.ACTIVE and not self.awaits_address and bool(self.ipv4 or self.ipv6)
 
 
 @dataclass(frozen=True)

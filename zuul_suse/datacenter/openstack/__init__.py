@@ -36,14 +36,16 @@ from zuul_suse.datacenter.openstack.catalog import Catalog
 from zuul_suse.datacenter.openstack.examination import Examination
 from zuul_suse.datacenter.openstack.floating import FloatingIPs
 from zuul_suse.datacenter.openstack.images import Images
+from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
 from zuul_suse.datacenter.openstack.options import LABEL_OPTIONS, OPTIONS, Settings, given_options, settings_of
-from zuul_suse.datacenter.openstack.request import Zones, server_body
+from zuul_suse.datacenter.openstack.request import LONGEST, Zones, server_body
 from zuul_suse.datacenter.openstack.servers import ServerList, View
 from zuul_suse.datacenter.openstack.session import Region
 
 __all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "OpenStackDatacenter", "open_datacenter"]
 
 IMAGE_TYPE = "qcow2"
+ID_LENGTH = 36  # of a server's
 
 
 class OpenStackDatacenter:
@@ -106,6 +108,7 @@ class OpenStackDatacenter:
     def create(self, order: Order) -> str:
         """One POST, once names were looked up."""
         settings = self._settings(order)
+        self._check_names(order)
         flavor = self._catalog.flavor(order, settings["flavor-name"])
         networks = settings["networks"]
         ids = None if networks is None else self._catalog.network_ids(networks)
@@ -127,6 +130,14 @@ class OpenStackDatacenter:
         )
         return server_id
 
+    def _check_names(self, order: Order) -> None:
+        """Names by which a server, or its floating IP, could not be known as ours again."""
+        for key in KEYS:
+            if len(order.metadata.get(key, "")) > LONGEST:
+                raise WrongConfiguration(f"{self.name}: {key} is longer than {LONGEST} characters")
+        if self.exposes and mark_of("-" * ID_LENGTH, order.metadata) is None:
+            raise WrongConfiguration(f"{self.name}: the provider's name is too long to mark a floating IP with it")
+
     def expose(self, server_id: str) -> Server:
         known = self._servers.get(server_id)
         if known is not None and known.ipv4:
@@ -134,7 +145,8 @@ class OpenStackDatacenter:
         metadata = self._ours.metadata(server_id)
         if known is None or metadata is None:  # an address without the node's mark would never be found again
             raise Gone(f"{self.name}: server {server_id} is not there, or not ours")
-        return self._servers.expose(known, self._floating.attach(server_id, metadata))
+        given = self._floating.attach(server_id, metadata)
+        return self._servers.expose(known, given.address, given.fixed)
 
     def list_servers(self) -> Sequence[Server]:
         view = View(

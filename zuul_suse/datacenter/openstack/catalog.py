@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from zuul_suse.datacenter import DatacenterError, Order, Quota, WrongConfiguration
-from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks
+from zuul_suse.datacenter.openstack.addresses import Networks, networks_of
 from zuul_suse.datacenter.openstack.session import Json, Region
 from zuul_suse.datacenter.openstack.turn import Turn
 
@@ -86,8 +86,9 @@ class Catalog:
         self._region = region
         self.flavors = Kept(self._read_flavors)
         self.networks = Kept(self._read_networks)
+        self._routed = Kept(self._read_routers)
         self._images: dict[str, Kept[str]] = {}
-        self._kinds: tuple[list[Json] | None, Networks] | None = None
+        self._kinds: tuple[list[Json] | None, object, Networks] | None = None
         self._kinds_until = 0.0
         self._lock = threading.Lock()  # worker threads meet where an image is first asked for
 
@@ -95,6 +96,7 @@ class Catalog:
         """Nova refused something: what is known may be out of date."""
         self.flavors.forget()
         self.networks.forget()
+        self._routed.forget()
         with self._lock:
             self._images.clear()
 
@@ -102,7 +104,8 @@ class Catalog:
 
     def _read_flavors(self) -> list[Flavor]:
         listed = self._region.all("compute", "/flavors/detail", "flavors")
-        return sorted(Flavor(raw["ram"], raw["vcpus"], raw["disk"], raw["name"], raw["id"]) for raw in listed)
+        keys = ("ram", "vcpus", "disk", "name", "id")
+        return sorted(Flavor(*(raw[key] for key in keys)) for raw in listed if all(key in raw for key in keys))
 
     def sizes(self) -> dict[str, Quota]:
         """What is known of flavors by id, from memory."""
@@ -140,7 +143,8 @@ class Catalog:
     def _read_networks(self) -> list[Json]:
         if not self._region.has("network"):
             return []
-        return self._region.all("network", "/networks", "networks")
+        listed = self._region.all("network", "/networks", "networks")
+        return [raw for raw in listed if raw.get("id") and raw.get("name") is not None]
 
     def network_ids(self, names: Sequence[str]) -> list[str]:
         """Ids of networks given by name or id."""
@@ -159,37 +163,43 @@ class Catalog:
         return str(found[0]["id"])
 
     def external_network_id(self, name: str | None) -> str:
-        """Where floating IPs come from."""
+        """Where floating IPs come from: as configured here, as `nat_source` in clouds.yaml, or the only one there is.
+
+        Where neutron shows none, as to a project that may not see it, the one that a router of the project leads to.
+        """
         if name:
             return self.network_id(name, "floating-ip-network")
-        found = [raw for raw in self.networks.get() if raw.get("router:external")]
+        source = self._region.config.get_nat_source()
+        if source:
+            return self.network_id(source, "cloud: clouds.yaml: nat_source")
+        shown = {str(raw["id"]): str(raw["name"]) for raw in self.networks.get() if raw.get("router:external")}
+        found = frozenset(shown) or self._routed.get()
         if len(found) != 1:
-            names = choices([raw["name"] for raw in found])
+            names = choices(list(shown.values()))
             raise WrongConfiguration(f"{self._place}.floating-ip-network: missing, not one external network ({names})")
-        return str(found[0]["id"])
+        return next(iter(found))
+
+    def nat_destination(self) -> str | None:
+        """The network that floating IPs lead to, if clouds.yaml names one."""
+        name = self._region.config.get_nat_destination()
+        return self.network_id(name, "cloud: clouds.yaml: nat_destination") if name else None
+
+    def _read_routers(self) -> frozenset[str]:
+        listed = self._region.all("network", "/routers", "routers")
+        gateways = [raw.get("external_gateway_info") or {} for raw in listed if raw.get("admin_state_up", True)]
+        return frozenset(str(gateway["network_id"]) for gateway in gateways if gateway.get("network_id"))
 
     def network_kinds(self) -> Networks:
-        """Which networks lead outside. Without neutron only clouds.yaml knows; its word beats neutron's."""
+        """Which networks lead outside, and how servers are reached."""
         listed = self.networks.value
         if time.monotonic() >= self._kinds_until:
             self._kinds_until = time.monotonic() + AGE / 10
             with contextlib.suppress(DatacenterError):  # addresses can be told without, and servers must be listed
                 listed = self.networks.get()
-        if self._kinds is None or self._kinds[0] is not listed:
-            self._kinds = (listed, self._read_kinds(listed or []))
-        return self._kinds[1]
-
-    def _read_kinds(self, listed: list[Json]) -> Networks:
         config = self._region.config
-        external, internal = set(config.get_external_ipv4_networks()), set(config.get_internal_ipv4_networks())
-        for raw in listed:
-            names = {raw["name"], raw["id"]}
-            outside = bool(raw.get("router:external") or raw.get("provider:physical_network"))
-            if names & external or (outside and not names & internal):
-                external.add(raw["name"])
-            else:
-                internal.add(raw["name"])
-        return Networks(frozenset(external), frozenset(internal)) if external or internal else NO_NETWORKS
+        if self._kinds is None or self._kinds[0] is not listed or self._kinds[1] is not config:
+            self._kinds = (listed, config, networks_of(listed or [], config.config))
+        return self._kinds[2]
 
     # Images
 

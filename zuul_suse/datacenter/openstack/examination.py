@@ -82,7 +82,7 @@ class Examination:
             yield "networks", lambda names=names: self._networks(names)  # type: ignore[misc]
         if exposes:
             name = options["floating-ip-network"]
-            yield "floating IPs", lambda: f"from network {self._catalog.external_network_id(name)}"
+            yield "floating IPs", lambda: self._floating(name)
         for image in sorted({order.image for order in orders if order.image}):
             yield "images", lambda image=image: f"{image} is {self._image(image)}"  # type: ignore[misc]
         keys = sorted({of["key-name"] for of in settings.values() if of["key-name"]})
@@ -119,6 +119,10 @@ class Examination:
                 listed = choices([raw["name"] for raw in self._catalog.networks.get()])
                 raise WrongConfiguration(f'{self._place}.networks: "{name}" not found ({listed})')
         return ", ".join(names)
+
+    def _floating(self, name: str | None) -> str:
+        source, destination = self._catalog.external_network_id(name), self._catalog.nat_destination()
+        return f"from network {source}" + (f" to network {destination}" if destination else "")
 
     def _image(self, image: str) -> str:
         image_id = self._catalog.image_id(image)

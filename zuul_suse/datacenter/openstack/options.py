@@ -34,7 +34,11 @@ OPTIONS = (
     Option("timeout", int, "seconds until a request counts as failed", default=60),
     Option("upload-timeout", int, "seconds until an image that was uploaded must be active", default=3600),
     Option("auto-floating-ip", bool, "give every server a floating IP; default: only with floating-ip-network"),
-    Option("floating-ip-network", str, "network of the floating IPs; default: the only external one"),
+    Option(
+        "floating-ip-network",
+        str,
+        "network of the floating IPs; default: `nat_source` in clouds.yaml, else the only external one",
+    ),
     Option("prefer-ipv6", bool, "connect to a server's IPv6 address where it has one", default=False),
     Option("ignore-quota", bool, "take the project's quota for infinite", default=False),
     Option("max-servers", int, "how many servers may exist in the project; default: its quota"),

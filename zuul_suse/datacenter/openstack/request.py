@@ -50,8 +50,9 @@ def server_body(
         "metadata": short({**settings["instance-properties"], **order.config, **order.metadata}),
         "networks": "auto" if networks is None else [{"uuid": network} for network in networks],
     }
-    if describes and all(key in order.metadata for key in KEYS):
-        server["description"] = mark_of("", order.metadata)
+    mark = mark_of("", order.metadata) if all(key in order.metadata for key in KEYS) else None
+    if describes and mark is not None:
+        server["description"] = mark
     if settings["boot-from-volume"]:
         server["block_device_mapping_v2"] = [_root_volume(settings, image)]
     else:
