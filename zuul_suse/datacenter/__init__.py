@@ -10,6 +10,7 @@ threads. Nothing here has a life of its own, so nothing has to be ended but `Dat
 from __future__ import annotations
 
 import enum
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -195,7 +196,8 @@ class Datacenter(Protocol):
     """One place that can run servers. Raises nothing but DatacenterError."""
 
     name: str
-    gate: Gate  # set by the fleet before the first call
+    gate: Gate  # set by the fleet before the first call, and so is
+    log: logging.Logger | logging.LoggerAdapter[Any]  # for what nobody asked and somebody should know
     exposes: bool  # whether an active server has to be given an address by `expose` before it can be reached
 
     def need(self, order: Order) -> Quota:
@@ -248,6 +250,7 @@ class PlainDatacenter:
     """What a kind inherits whose servers come with their address and with nothing else beside them."""
 
     gate: Gate = staticmethod(no_gate)
+    log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger("zuul_suse.datacenter")
     exposes = False
 
     def need(self, order: Order) -> Quota:

@@ -62,6 +62,7 @@ class Member:
         self.breaker = breaker or Breaker(clock=clock)
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
         datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock)
+        datacenter.log = log
         self.claims = Claims(clock)
         self.on_news: Callable[[], None] = lambda: None  # a list or an answer came; set by whoever waits for such
         self.pace = Pace(clock, lambda: self.poller.reconsider())

@@ -9,6 +9,7 @@ wrong clouds.yaml is told by the first call. Methods are called by many threads 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,7 @@ class OpenStackDatacenter:
     """See the module."""
 
     gate: Gate = staticmethod(no_gate)
+    log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger("zuul_suse.datacenter")
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -67,7 +69,8 @@ class OpenStackDatacenter:
             given["region-name"],
             given["clouds-file"],
             given["timeout"],
-            lambda call: self.gate(call),  # the fleet sets it later
+            lambda call: self.gate(call),  # the fleet sets it later, and the log
+            lambda text: self.log.warning(text),
         )
         self._catalog = Catalog(place, self._region)
         self._ours = Ours()
@@ -114,7 +117,7 @@ class OpenStackDatacenter:
         ids = None if networks is None else self._catalog.network_ids(networks)
         image = self._catalog.image_id(order.image)
         zone = self._zones.next(settings["azs"])
-        body = server_body(order, settings, flavor.id, image, ids, zone, self._region.describes())
+        body = server_body(order, settings, flavor.id, image, ids, zone, self._region.compute_version())
         try:
             answer = self._region.call("compute", "POST", "/servers", json=body)
         except WrongConfiguration as error:

@@ -45,23 +45,26 @@ class Flavor:
 
 
 class Kept(Generic[T]):
-    """A value that is read when it is needed and kept for a while."""
+    """A value that is read when it is needed and kept for a while, as long as `whose` returns the same object."""
 
-    def __init__(self, read: Callable[[], T], age: float = AGE) -> None:
+    def __init__(self, read: Callable[[], T], whose: Callable[[], object], age: float = AGE) -> None:
         self._read = read
+        self._whose = whose
         self._age = age
         self._turn = Turn()  # many worker threads want it at once, one reads it
         self.value: T | None = None
         self._read_at = float("-inf")
+        self._of: object = None
 
     def get(self, newer_than: float | None = None) -> T:
         """The value, read again if it is older than this many seconds."""
         oldest = self._age if newer_than is None else newer_than
 
         def read() -> T:
-            if self.value is None or time.monotonic() - self._read_at > oldest:
+            whose = self._whose()
+            if self.value is None or self._of is not whose or time.monotonic() - self._read_at > oldest:
                 self.value = self._read()
-                self._read_at = time.monotonic()
+                self._read_at, self._of = time.monotonic(), whose
             return self.value
 
         return self._turn.take(read)
@@ -84,9 +87,9 @@ class Catalog:
     def __init__(self, place: str, region: Region) -> None:
         self._place = place
         self._region = region
-        self.flavors = Kept(self._read_flavors)
-        self.networks = Kept(self._read_networks)
-        self._routed = Kept(self._read_routers)
+        self.flavors = Kept(self._read_flavors, region.identity)
+        self.networks = Kept(self._read_networks, region.identity)
+        self._routed = Kept(self._read_routers, region.identity)
         self._images: dict[str, Kept[str]] = {}
         self._kinds: tuple[list[Json] | None, object, Networks] | None = None
         self._kinds_until = 0.0
@@ -208,7 +211,7 @@ class Catalog:
         if UUID.fullmatch(image):
             return image
         with self._lock:
-            kept = self._images.setdefault(image, Kept(lambda: self._read_image(image)))
+            kept = self._images.setdefault(image, Kept(lambda: self._read_image(image), self._region.identity))
         return kept.get()
 
     def _read_image(self, name: str) -> str:

@@ -7,12 +7,14 @@ import base64
 import itertools
 from collections.abc import Mapping
 
-from zuul_suse.datacenter import Order
+from zuul_suse.datacenter import Order, WrongConfiguration
 from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
+from zuul_suse.datacenter.openstack.microversion import DESCRIPTION, NETWORKS_AUTO, OURS, VOLUME_TYPE, Version
 from zuul_suse.datacenter.openstack.options import Settings
 from zuul_suse.datacenter.openstack.session import Json
 
-LONGEST = 255  # characters of a metadata value
+LONGEST = 255  # characters of a metadata value, and of a server's name
+UNMARKED = "a server of zuul-suse"  # its description, where the names in a mark are too long
 
 
 class Zones:
@@ -38,23 +40,22 @@ def server_body(
     image: str,
     networks: list[str] | None,
     zone: str | None,
-    describes: bool = True,
+    version: Version = OURS,
 ) -> Json:
     """The whole request. Our own metadata beats what a label says, or servers would be nobody's.
 
-    `describes`: whether the cloud knows descriptions of servers.
+    `version`: nova's microversion that is spoken.
     """
     server: Json = {
-        "name": order.name,
+        "name": order.name[-LONGEST:],
         "flavorRef": flavor,
-        "metadata": short({**settings["instance-properties"], **order.config, **order.metadata}),
-        "networks": "auto" if networks is None else [{"uuid": network} for network in networks],
+        "metadata": short({**settings["instance-properties"], **order.config}) | short(order.metadata),
     }
-    mark = mark_of("", order.metadata) if all(key in order.metadata for key in KEYS) else None
-    if describes and mark is not None:
-        server["description"] = mark
+    server |= _networks(networks, version)
+    if version >= DESCRIPTION and all(key in order.metadata for key in KEYS):
+        server["description"] = mark_of("", order.metadata) or UNMARKED
     if settings["boot-from-volume"]:
-        server["block_device_mapping_v2"] = [_root_volume(settings, image)]
+        server["block_device_mapping_v2"] = [_root_volume(settings, image, version)]
     else:
         server["imageRef"] = image
     if settings["security-groups"]:
@@ -73,7 +74,14 @@ def server_body(
     return body
 
 
-def _root_volume(settings: Settings, image: str) -> Json:
+def _networks(networks: list[str] | None, version: Version) -> Json:
+    """Without a word about them an older nova takes the only one."""
+    if networks is not None:
+        return {"networks": [{"uuid": network} for network in networks]}
+    return {"networks": "auto"} if version >= NETWORKS_AUTO else {}
+
+
+def _root_volume(settings: Settings, image: str, version: Version) -> Json:
     volume: Json = {
         "boot_index": 0,
         "uuid": image,
@@ -83,5 +91,8 @@ def _root_volume(settings: Settings, image: str) -> Json:
         "delete_on_termination": True,
     }
     if settings["volume-type"]:
+        if version < VOLUME_TYPE:
+            spoken, needed = ("{}.{}".format(*one) for one in (version, VOLUME_TYPE))
+            raise WrongConfiguration(f"volume-type: the cloud's compute API is {spoken}, this needs {needed}")
         volume["volume_type"] = settings["volume-type"]
     return volume

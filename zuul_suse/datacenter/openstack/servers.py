@@ -93,6 +93,7 @@ class ServerList:
         self._unexposed: dict[str, Json] = {}  # servers that await an address, as nova listed them
         self._view = View()
         self._full_at: float | None = None
+        self._of: object = None  # whose servers these are
         self._asked_at = 0.0
         self._since: datetime | None = None
 
@@ -121,10 +122,12 @@ class ServerList:
 
     def refresh(self, view: View) -> list[Server]:
         """One request, and what is known after it."""
+        of = self._region.identity()
         with self._lock:
             known, since = len(self._servers), self._since
             whole = (
                 self._full_at is None
+                or self._of is not of
                 or since is None
                 or known < self.PAYS
                 or self._clock() - self._full_at > self.FULL_EVERY
@@ -143,6 +146,7 @@ class ServerList:
             self._view = view
             self._expose_listed(listed, {item["id"]: item for item in raw})
             self._merge(listed, gone, whole, added_before)
+            self._of = of
             if whole:
                 self._full_at = asked_at
             self._since = _latest(date, raw, since)
