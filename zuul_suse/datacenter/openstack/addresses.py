@@ -72,7 +72,8 @@ def networks_of(listed: Iterable[Json], config: Json) -> Networks:
         default = name if entry.get("default_interface") else default
     internal = set(denied)
     for raw in listed:
-        name, names = str(raw["name"]), {str(raw["name"]), str(raw["id"])}
+        name = str(raw.get("name"))
+        names = {name, str(raw.get("id"))}
         outside = bool(raw.get("router:external"))
         if names & external or ((outside or raw.get("provider:physical_network")) and not names & denied):
             external.add(name)

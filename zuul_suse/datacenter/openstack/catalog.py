@@ -61,13 +61,18 @@ class Kept(Generic[T]):
         oldest = self._age if newer_than is None else newer_than
 
         def read() -> T:
-            whose = self._whose()
-            if self.value is None or self._of is not whose or time.monotonic() - self._read_at > oldest:
+            self._drop_others()
+            if self.value is None or time.monotonic() - self._read_at > oldest:
                 self.value = self._read()
-                self._read_at, self._of = time.monotonic(), whose
+                self._read_at = time.monotonic()
             return self.value
 
         return self._turn.take(read)
+
+    def _drop_others(self) -> None:
+        whose = self._whose()
+        if self._of is not whose:
+            self.value, self._of = None, whose
 
     def forget(self) -> None:
         """Read it again next time; until then memory may still tell it."""
@@ -107,8 +112,7 @@ class Catalog:
 
     def _read_flavors(self) -> list[Flavor]:
         listed = self._region.all("compute", "/flavors/detail", "flavors")
-        keys = ("ram", "vcpus", "disk", "name", "id")
-        return sorted(Flavor(*(raw[key] for key in keys)) for raw in listed if all(key in raw for key in keys))
+        return sorted(Flavor(raw["ram"], raw["vcpus"], raw["disk"], raw["name"], raw["id"]) for raw in listed)
 
     def sizes(self) -> dict[str, Quota]:
         """What is known of flavors by id, from memory."""
@@ -146,8 +150,7 @@ class Catalog:
     def _read_networks(self) -> list[Json]:
         if not self._region.has("network"):
             return []
-        listed = self._region.all("network", "/networks", "networks")
-        return [raw for raw in listed if raw.get("id") and raw.get("name") is not None]
+        return self._region.all("network", "/networks", "networks")
 
     def network_ids(self, names: Sequence[str]) -> list[str]:
         """Ids of networks given by name or id."""
@@ -175,7 +178,7 @@ class Catalog:
         source = self._region.config.get_nat_source()
         if source:
             return self.network_id(source, "cloud: clouds.yaml: nat_source")
-        shown = {str(raw["id"]): str(raw["name"]) for raw in self.networks.get() if raw.get("router:external")}
+        shown = {str(raw["id"]): raw["name"] for raw in self.networks.get() if raw.get("router:external")}
         found = frozenset(shown) or self._routed.get()
         if len(found) != 1:
             names = choices(list(shown.values()))

@@ -335,7 +335,7 @@ class Region:
         """An answer's JSON object."""
         try:
             content = answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TryElsewhere(f"{self._place}: the answer is no JSON: {answer.text[:80]!r}") from error
         if not isinstance(content, dict):
             raise TryElsewhere(f"{self._place}: the answer is no JSON object: {answer.text[:80]!r}")
@@ -348,20 +348,20 @@ class Region:
         key: str,
         params: Mapping[str, Sequence[str]] | None = None,
         on_date: Callable[[str], object] | None = None,
+        **more: Any,
     ) -> Iterator[list[Json]]:
         """A list, one request per page; most clouds give all in one. A page that comes again ends it."""
         query: Json = dict(params or {})
         login: Login | None = None  # all pages are read with one
         seen: set[str] = set()
         while True:
-            login, answer = self._logged_in(functools.partial(self._page, login, service, path, query))
+            login, answer = self._logged_in(
+                functools.partial(self._page, login, service, path, {"params": query} | more)
+            )
             if on_date is not None and "Date" in answer.headers:
                 on_date(answer.headers["Date"])
             content = self.json(answer)
-            items = content.get(key)
-            if not isinstance(items, list):
-                raise TryElsewhere(f"{self._place}: the answer has no list of {key}: {answer.text[:80]!r}")
-            yield [item for item in items if isinstance(item, dict)]
+            yield self._items(content.get(key), path, key)
             link = _next_link(content, key)
             if not link or link in seen:
                 return
@@ -369,14 +369,23 @@ class Region:
             query |= dict(parse_qsl(urlsplit(link).query))
 
     def _page(
-        self, first: Login | None, service: str, path: str, query: Json, login: Login
+        self, first: Login | None, service: str, path: str, more: Json, login: Login
     ) -> tuple[Login, requests.Response]:
         used = first or login
-        return used, self._ask(used, service, "GET", path, (), {"params": query})
+        return used, self._ask(used, service, "GET", path, (), more)
 
-    def all(self, service: str, path: str, key: str, params: Mapping[str, Sequence[str]] | None = None) -> list[Json]:
+    def _items(self, listed: object, path: str, key: str) -> list[Json]:
+        """The maps in a list; what else is in it is left out, unless nothing remains."""
+        items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        if not items and listed != []:
+            raise TryElsewhere(f"{self._place}: GET {path.strip('/')}: the answer has no list of {key}")
+        return items
+
+    def all(
+        self, service: str, path: str, key: str, params: Mapping[str, Sequence[str]] | None = None, **more: Any
+    ) -> list[Json]:
         """All items of a list."""
-        return [item for page in self.pages(service, path, key, params) for item in page]
+        return [item for page in self.pages(service, path, key, params, **more) for item in page]
 
     def close(self) -> None:
         """Drop the connections."""
