@@ -116,15 +116,14 @@ class OpenStackDatacenter:
         networks = settings["networks"]
         ids = None if networks is None else self._catalog.network_ids(networks)
         image = self._catalog.image_id(order.image)
-        zone = self._zones.next(settings["azs"])
+        zone = self._zones.next(settings["azs"], (order.image, order.need, repr(order.settings)))
         body = server_body(order, settings, flavor.id, image, ids, zone, self._region.compute_version())
         try:
             answer = self._region.call("compute", "POST", "/servers", json=body)
-        except WrongConfiguration as error:
+        except (WrongConfiguration, Gone) as error:
             self._catalog.forget()
-            raise Examination(self.name, self._region, self._catalog).explained(error, settings) from error
-        except Gone as error:
-            raise TryElsewhere(str(error)) from error
+            told = Examination(self.name, self._region, self._catalog).explained(error, settings)
+            raise (TryElsewhere(str(told)) if isinstance(told, Gone) else told) from error
         server_id = str(self._region.json(answer)["server"]["id"])
         metadata = body["server"]["metadata"]
         self._ours.made(server_id, metadata)

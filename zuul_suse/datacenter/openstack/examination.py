@@ -8,6 +8,7 @@ where nothing further can be learnt. `explained` is for a create that nova calle
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,20 @@ from zuul_suse.datacenter.openstack.options import Settings
 from zuul_suse.datacenter.openstack.session import Region
 
 CLOCKS_DIFFER = 60.0  # seconds; tokens and certificates are judged by clocks
+
+# What nova says, in lower case, of something that an option names.
+_MISSING = r"(multiple|not found|not be found|not exist|unable to find)"
+_BLAMED = {
+    option: re.compile(f"{thing}.*{_MISSING}|{_MISSING}.*{thing}")
+    for option, thing in {
+        ".security-groups": "security.?group",
+        ".networks": "network",
+        ".flavor-name": "flavor",
+        ".key-name": "key.?(pair|_name)",
+        ".volume-type": "volume.?type",
+        "": "image",
+    }.items()
+}
 
 Check = Callable[[], str]
 
@@ -152,8 +167,9 @@ class Examination:
 
     # After a refusal
 
-    def explained(self, error: WrongConfiguration, settings: Settings) -> WrongConfiguration:
-        """The same error, with place and valid choices if it is about a key pair or a zone."""
+    def explained(self, error: DatacenterError, settings: Settings) -> DatacenterError:
+        """The same error; if something that was configured is to blame, as such with its place, and with valid choices
+        if it is a key pair or a zone."""
         text = str(error).lower()
         try:
             if "key_name" in text and settings["key-name"]:
@@ -164,7 +180,10 @@ class Examination:
             return better
         except DatacenterError:
             pass  # the refusal itself says enough
-        return error
+        option = next((option for option, pattern in _BLAMED.items() if pattern.search(text)), None)
+        if option is None:
+            return error
+        return WrongConfiguration(f"{self._place}{option}: {error}")
 
 
 def _distinct(settings: Mapping[str, Settings], option: str) -> list[Any]:

@@ -19,7 +19,12 @@ LABEL_OPTIONS = (
     Option("key-name", str, "name of the key pair that may log in"),
     Option("userdata", str, "user data, say for cloud-init"),
     Option("config-drive", bool, "whether a server gets a configuration drive; default: as the cloud decides"),
-    Option("azs", [str], "availability zones, taken in turn; default: as the cloud decides", default=[]),
+    Option(
+        "azs",
+        [str],
+        "availability zones, taken in turn by a label's servers; default: as the cloud decides",
+        default=[],
+    ),
     Option("boot-from-volume", bool, "whether the root disk is a volume made of the image", default=False),
     Option("volume-size", int, "size of that volume in GB", default=50),
     Option("volume-type", str, "type of that volume; default: the cloud's"),

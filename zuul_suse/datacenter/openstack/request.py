@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import base64
-import itertools
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
 from zuul_suse.datacenter import Order, WrongConfiguration
 from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
@@ -18,14 +19,26 @@ UNMARKED = "a server of zuul-suse"  # its description, where the names in a mark
 
 
 class Zones:
-    """Availability zones in turn; one per datacenter. A label's list is known by what is in it."""
+    """Availability zones in turn; one per datacenter. Each label, which is whatever tells it from others, and each list
+    of zones has a turn of its own."""
+
+    REMEMBERED = 1000  # turns; a built image makes a label another one
 
     def __init__(self) -> None:
-        self._turn = itertools.count()  # `next` on it is one step for all threads
+        self._lock = threading.Lock()  # worker threads create servers
+        self._turns: OrderedDict[object, int] = OrderedDict()
 
-    def next(self, zones: list[str]) -> str | None:
-        """The zone for the next server, None if the cloud is to choose."""
-        return zones[next(self._turn) % len(zones)] if zones else None
+    def next(self, zones: Sequence[str], label: object = None) -> str | None:
+        """The zone for the next server, None if the cloud is to choose. `label` can be hashed."""
+        if not zones:
+            return None
+        key = (label, *zones)
+        with self._lock:
+            turn = self._turns.pop(key, 0)
+            self._turns[key] = turn + 1
+            while len(self._turns) > self.REMEMBERED:
+                self._turns.popitem(last=False)
+        return zones[turn % len(zones)]
 
 
 def short(values: Mapping[str, str]) -> dict[str, str]:

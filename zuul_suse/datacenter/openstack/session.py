@@ -33,7 +33,7 @@ from zuul_suse.datacenter import DatacenterError, NoCapacity, TryElsewhere, Wron
 from zuul_suse.datacenter.openstack.clouds import SETTLES, CloudsFiles, Stamp, is_young
 from zuul_suse.datacenter.openstack.errors import error_of, translate
 from zuul_suse.datacenter.openstack.http import GatedRequests, Pass, name_of
-from zuul_suse.datacenter.openstack.microversion import DESCRIPTION, PLAIN, Version, headers, spoken
+from zuul_suse.datacenter.openstack.microversion import PLAIN, Version, headers, spoken
 from zuul_suse.datacenter.openstack.turn import Turn
 
 Json = dict[str, Any]
@@ -280,10 +280,6 @@ class Region:
             if login.version is None:
                 raise
             return login.version, REMEMBERED
-
-    def describes(self) -> bool:
-        """Whether servers can have a description."""
-        return self.compute_version() >= DESCRIPTION
 
     # Requests
 
