@@ -265,7 +265,7 @@ class IncusDatacenter(PlainDatacenter):
             self._finish(client, client.api.images[image_id].delete())
 
     def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
-        examination = Examination(self.name, self._client, self._project, self._profiles)
+        examination = Examination(self.name, self._client, self._project, self._profiles, self._nic)
         return examination.run(orders, self.limits, self._timeout)
 
     def close(self) -> None:
