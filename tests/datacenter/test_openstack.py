@@ -482,6 +482,21 @@ def test_an_answer_that_is_no_json_is_worth_a_retry_elsewhere(cloud: MockCloud) 
         opened(cloud).list_servers()
 
 
+@pytest.mark.parametrize("body", [{}, {"server": None}, {"server": {"links": []}}, {"server": {"id": 7}}])
+def test_an_answer_without_what_was_made_is_worth_a_retry_elsewhere(cloud: MockCloud, body: Any) -> None:
+    cloud.mock.register_uri("POST", f"{COMPUTE}/servers", json=body, status_code=202)
+    with pytest.raises(TryElsewhere, match="lacks the id of a server"):
+        opened(cloud).create(order())
+
+
+@pytest.mark.parametrize("body", [{}, {"servers": None}, {"servers": {}}, {"error": "x"}])
+def test_an_answer_without_a_list_is_no_empty_list(cloud: MockCloud, body: Any) -> None:
+    """Every server would be taken for gone."""
+    cloud.mock.register_uri("GET", f"{COMPUTE}/servers/detail", json=body)
+    with pytest.raises(TryElsewhere, match="has no list of servers"):
+        opened(cloud).list_servers()
+
+
 def test_deleting_what_is_gone(cloud: MockCloud) -> None:
     with pytest.raises(Gone):
         opened(cloud).delete(uuid(1))

@@ -124,7 +124,7 @@ class OpenStackDatacenter:
             self._catalog.forget()
             told = Examination(self.name, self._region, self._catalog).explained(error, settings)
             raise (TryElsewhere(str(told)) if isinstance(told, Gone) else told) from error
-        server_id = str(self._region.json(answer)["server"]["id"])
+        (server_id,) = self._region.made(answer, "server", "id")
         metadata = body["server"]["metadata"]
         self._ours.made(server_id, metadata)
         self._servers.add(

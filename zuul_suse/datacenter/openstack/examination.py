@@ -178,7 +178,7 @@ class Examination:
                 self._zones(settings["azs"])
         except WrongConfiguration as better:
             return better
-        except DatacenterError:
+        except (DatacenterError, LookupError, TypeError):
             pass  # the refusal itself says enough
         option = next((option for option, pattern in _BLAMED.items() if pattern.search(text)), None)
         if option is None:
@@ -200,6 +200,8 @@ def _found(check: str, look: Check) -> Iterable[Finding]:
         return [Finding(check, True, look())]
     except DatacenterError as error:
         return [Finding(check, False, str(error))]
+    except (LookupError, TypeError) as error:
+        return [Finding(check, False, f"the cloud's answer can't be read: {error!r}")]
 
 
 def _clock(there: float | None) -> Finding:

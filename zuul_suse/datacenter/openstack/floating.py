@@ -69,13 +69,13 @@ class FloatingIPs:
                     raise TryElsewhere(str(error)) from error  # the port or the server went meanwhile
                 refusal = WrongConfiguration(str(error))
                 continue
-            made = self._region.json(answer)["floatingip"]
+            floating, address = self._region.made(answer, "floatingip", "id", "floating_ip_address")
             with self._lock:
-                self._of_server[server_id] = made["id"]
+                self._of_server[server_id] = floating
                 self._routed = port.network
                 while len(self._of_server) > REMEMBERED:  # of servers that went without our doing
                     self._of_server.pop(next(iter(self._of_server)))
-            return Given(str(made["floating_ip_address"]), port.fixed)
+            return Given(address, port.fixed)
         raise refusal or TryElsewhere(f"{self._place}: server {server_id} has no port with an IPv4 address")
 
     def _ports(self, server_id: str, external: str) -> list[_Port]:

@@ -7,9 +7,9 @@ contacted before the first request. All threads of a datacenter share one `Regio
 Every request that leaves, those for tokens and versions too, passes the datacenter's gate, has a time-out and is
 made once: nothing is retried but a request whose token had expired, or whose credentials were changed.
 
-A `Login` is one reading of clouds.yaml and everything that was learnt with it; a request uses one from its beginning
-to its end. The files are read again when they changed and when credentials are refused. A new login replaces the old
-one once it has a token; files that can't be read and credentials that don't count (yet) leave the old one.
+A request uses one `Login` from its beginning to its end. The files are read again when they changed and when
+credentials are refused. A new login replaces the old one once it has a token; files that can't be read and credentials
+that don't count (yet) leave the old one.
 """
 
 from __future__ import annotations
@@ -19,22 +19,20 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from keystoneauth1 import session as keystone_session
-from keystoneauth1.exceptions import ClientException, EndpointNotFound, HttpError
+from keystoneauth1.exceptions import EndpointNotFound
 from openstack.config.cloud_region import CloudRegion
-from openstack.exceptions import SDKException
 
 from zuul_suse.datacenter import DatacenterError, NoCapacity, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.openstack.clouds import SETTLES, CloudsFiles, Stamp, is_young
-from zuul_suse.datacenter.openstack.errors import error_of, translate
+from zuul_suse.datacenter.openstack.errors import error_of
 from zuul_suse.datacenter.openstack.http import GatedRequests, Pass, name_of
+from zuul_suse.datacenter.openstack.login import FOREIGN, Login, RefusedLogin, RefusedToken
 from zuul_suse.datacenter.openstack.microversion import PLAIN, Version, headers, spoken
-from zuul_suse.datacenter.openstack.turn import Turn
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -44,51 +42,6 @@ REMEMBERED = 30.0  # seconds that a fault in clouds.yaml is told from memory, an
 ENDPOINT_AGE = 600.0  # the catalogue may change when the token is renewed, and a cloud may be upgraded
 _VERSIONS = {"compute": "v2.1", "image": "v2", "network": "v2.0", "block-storage": "v3"}
 _VERSIONED = re.compile(r"/v\d+(\.\d+)?(/|$)")
-_FOREIGN = (ClientException, SDKException, requests.RequestException, OSError)
-
-
-class RefusedLogin(WrongConfiguration):
-    """Keystone refused the credentials."""
-
-
-class RefusedToken(TryElsewhere):
-    """A service refused a token that keystone had just given."""
-
-
-class Login:
-    """See the module."""
-
-    def __init__(self, place: str, config: CloudRegion, session: keystone_session.Session) -> None:
-        self.config = config
-        self.given = deepcopy(config.config)  # the SDK may write into its own
-        self.session = session
-        self.endpoints: dict[str, tuple[str | None, float]] = {}
-        self.version: Version | None = None  # the compute microversion, None before it is known
-        self.version_until = 0.0
-        self.discovery = Turn()
-        self._place = place
-        self._turn = Turn()
-
-    def access(self) -> object:
-        """A token and what came with it, the one there is as long as it is good."""
-        return self._turn.take(self._access)
-
-    def _access(self) -> object:
-        try:
-            return self.session.auth.get_access(self.session)  # type: ignore[union-attr]
-        except DatacenterError:
-            raise
-        except _FOREIGN as error:
-            raise self.translated(error) from error
-        except Exception as error:  # keystoneauth has no better for "password is a required attribute"
-            raise RefusedLogin(f"{self._place}: authentication: {error}") from error
-
-    def translated(self, error: Exception) -> DatacenterError:
-        """The house's word for an exception; a request's own error status raises none, so those are keystone's."""
-        said = translate(self._place, error)
-        if isinstance(error, HttpError) and type(said) is WrongConfiguration:
-            return RefusedLogin(str(said), said.rest)
-        return said
 
 
 class Region:
@@ -239,7 +192,7 @@ class Region:
             )
         except EndpointNotFound:
             return None
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise login.translated(error) from error
         if not url:
             return None
@@ -316,7 +269,7 @@ class Region:
                 status_code_retries=0,
                 **more,
             )
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise login.translated(error) from error
         if answer.status_code >= 400 and (answer.status_code not in ok or answer.status_code == 401):
             said = error_of(self._place, name_of(method, url), answer)
@@ -336,6 +289,14 @@ class Region:
         if not isinstance(content, dict):
             raise TryElsewhere(f"{self._place}: the answer is no JSON object: {answer.text[:80]!r}")
         return content
+
+    def made(self, answer: requests.Response, kind: str, *keys: str) -> list[str]:
+        """What an answer says of the one thing that was made, by these keys."""
+        content = self.json(answer).get(kind)
+        values = [content.get(key) for key in keys] if isinstance(content, dict) else []
+        if not values or not all(isinstance(value, str) and value for value in values):
+            raise TryElsewhere(f"{self._place}: the answer lacks the {' and '.join(keys)} of a {kind}")
+        return [str(value) for value in values]
 
     def pages(
         self,
