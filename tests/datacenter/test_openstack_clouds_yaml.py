@@ -197,16 +197,21 @@ def test_a_file_that_is_gone_leaves_the_old_session(cloud: Rotated, datacenter: 
     assert datacenter.list_servers() == []
 
 
-def test_a_file_that_is_being_written_is_not_read_yet(cloud: Rotated, datacenter: OpenStackDatacenter) -> None:
-    cloud.write(private=True)
+def test_a_file_that_is_being_written_is_waited_for(
+    cloud: Rotated, datacenter: OpenStackDatacenter, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its half would be good, but for the region."""
+    cloud.write(region_name="two", networks=[{"name": "ci-net", "default_interface": True}])
     cloud.age(cloud.clouds_yaml, -60)
+
+    def go_on(_seconds: float) -> None:
+        cloud.write(region_name="one")
+
+    monkeypatch.setattr(clouds.time, "sleep", go_on)
     cloud.seconds += session.LOOK_EVERY + 1
     datacenter.list_servers()
-    assert cloud.reads == 1
-    cloud.age(cloud.clouds_yaml)
-    cloud.seconds += clouds.SETTLES
-    datacenter.list_servers()
-    assert cloud.reads == 2
+    assert (datacenter._region.config.region_name, cloud.reads, log.warnings) == ("one", 2, [])
+    assert datacenter._region.config.get_default_network() == "ci-net"
 
 
 def test_a_change_counts_without_a_refusal(cloud: Rotated, datacenter: OpenStackDatacenter) -> None:

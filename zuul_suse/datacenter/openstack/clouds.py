@@ -22,7 +22,7 @@ from zuul_suse.datacenter import WrongConfiguration
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
-SETTLES = 1.0  # seconds after which a file counts as written
+SETTLES = 0.3  # seconds after which a file counts as written
 _FAULTS = (SDKException, ClientException, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -58,6 +58,16 @@ class CloudsFiles:
             found.append((name, status.st_mtime_ns, status.st_size, status.st_ino))
         return tuple(found)
 
+    def settled(self) -> Stamp:
+        """The stamp once nothing is being written; waits for that, but not for long."""
+        stamp = self.stamp()
+        for _ in range(5):
+            if not any(abs(time.time() - changed / 1e9) < SETTLES for _, changed, _, _ in stamp):
+                break
+            time.sleep(SETTLES)
+            stamp = self.stamp()
+        return stamp
+
     def read(self) -> tuple[CloudRegion, Session]:
         """What the files say of the cloud, and a session made of it."""
         try:
@@ -85,11 +95,6 @@ class CloudsFiles:
         if self._cloud not in known:
             raise ValueError(f'"{self._cloud}" not found in clouds.yaml (has {", ".join(known) or "none"})')
         return config.get_one(cloud=self._cloud, region_name=self._region)
-
-
-def is_young(stamp: Stamp) -> bool:
-    """Whether a file was changed just now."""
-    return any(abs(time.time() - changed / 1e9) < SETTLES for _, changed, _, _ in stamp)
 
 
 def _first_readable(files: Iterable[str]) -> str | None:

@@ -28,7 +28,7 @@ from keystoneauth1.exceptions import EndpointNotFound
 from openstack.config.cloud_region import CloudRegion
 
 from zuul_suse.datacenter import DatacenterError, NoCapacity, TryElsewhere, WrongConfiguration
-from zuul_suse.datacenter.openstack.clouds import SETTLES, CloudsFiles, Stamp, is_young
+from zuul_suse.datacenter.openstack.clouds import CloudsFiles, Stamp
 from zuul_suse.datacenter.openstack.errors import error_of
 from zuul_suse.datacenter.openstack.http import GatedRequests, Pass, name_of
 from zuul_suse.datacenter.openstack.login import FOREIGN, Login, RefusedLogin, RefusedToken
@@ -107,10 +107,7 @@ class Region:
         stamp, now = self._clouds.stamp(), time.monotonic()
         if stamp == self._stamp and not (read_again and now >= self._read_again_at):
             return login
-        if not read_again and is_young(stamp):  # it may be half written
-            self._look_at = now + SETTLES
-            return login
-        self._stamp, self._read_again_at = stamp, now + REMEMBERED
+        self._stamp, self._read_again_at = self._clouds.settled(), now + REMEMBERED
         try:
             fresh = Login(self._place, *self._clouds.read())
             if (fresh.given, fresh.config.name) != (login.given, login.config.name):
