@@ -82,7 +82,7 @@ class FloatingIPs:
         """The server's ports that can have a floating IP, the best first.
 
         Of several the newest on the network that is `nat_destination` in clouds.yaml, as in openstacksdk; without one
-        the oldest first, which is on the first of the server's networks, but before it one where it worked last.
+        one where it worked last, then the oldest.
         """
         ports = _ports_of(self._region.all("network", "/ports", "ports", {"device_id": server_id}))
         ports = [port for port in ports if port.network != external]
