@@ -81,8 +81,8 @@ class FloatingIPs:
     def _ports(self, server_id: str, external: str) -> list[_Port]:
         """The server's ports that can have a floating IP, the best first.
 
-        Of several the newest on the network that is `nat_destination` in clouds.yaml, as in openstacksdk; without one
-        one where it worked last, then the oldest.
+        Of several the newest on the network that is `nat_destination` in clouds.yaml, as in openstacksdk; without that
+        first one on a network where it worked last, then the oldest.
         """
         ports = _ports_of(self._region.all("network", "/ports", "ports", {"device_id": server_id}))
         ports = [port for port in ports if port.network != external]
