@@ -168,6 +168,7 @@ def test_incus(nodepool_yaml: Any, daemon: Daemon) -> None:
     [
         ({"project": "nowhere"}, "project", f'"nowhere" not found (has default, {PROJECT})'),
         ({"profiles": ["nothing"]}, "profiles", f'"nothing" not found (has default, {PROFILE})'),
+        ({"nic": "eth7"}, "networks", 'datacenters[local].nic: "eth7" not found (has eth0)'),
     ],
 )
 def test_incus_with_a_wrong_name(

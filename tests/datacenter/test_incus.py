@@ -98,6 +98,36 @@ def test_server_comes_up_with_size_metadata_and_address(
         pytest.fail("no ssh on the server")
 
 
+def test_a_bridge_of_its_own_makes_no_server_ready(
+    local: IncusDatacenter, image: str, made: Callable[..., str], daemon: Daemon
+) -> None:
+    """Such as docker's, which is there before DHCP answers."""
+    server_id = made(image)
+    ready(local, server_id)
+
+    def run(*command: str) -> None:
+        daemon.run("lxc", "--project", PROJECT, "exec", server_id, "--", "/bin/busybox", *command)
+
+    run("brctl", "addbr", "docker0")
+    run("ifconfig", "docker0", "172.17.0.1", "netmask", "255.255.0.0")
+    run("ifconfig", "eth0", "0.0.0.0")
+    run("ifconfig", "eth0", "add", "fd00:9::5/64")
+    server = listed(local, server_id)
+    assert server is not None
+    assert (server.ipv4, server.ipv6, server.ready) == (None, "fd00:9::5", False)
+    (any_server,) = IncusDatacenter("any", daemon.options(**{"address-family": "any"})).list_servers()
+    assert any_server.ready
+
+
+@pytest.mark.parametrize("name", ["opensuse_leap.15.6", "42", "n" * 80])
+def test_a_name_that_incus_would_refuse(local: IncusDatacenter, image: str, name: str) -> None:
+    server_id = local.create(Order(name, image))
+    try:
+        assert listed(local, server_id)
+    finally:
+        local.delete(server_id)
+
+
 def test_server_knows_its_own_name(
     local: IncusDatacenter, image: str, made: Callable[..., str], daemon: Daemon
 ) -> None:

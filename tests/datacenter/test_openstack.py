@@ -34,6 +34,8 @@ from zuul_suse.datacenter import (
     WrongConfiguration,
 )
 from zuul_suse.datacenter.openstack import OpenStackDatacenter
+from zuul_suse.datacenter.openstack.mark import read_mark
+from zuul_suse.datacenter.openstack.request import Zones
 from zuul_suse.fleet import Member
 
 from .mock_openstack import HOST, OURS, MockCloud, address, left_by, uuid
@@ -220,6 +222,51 @@ def test_zones_are_taken_in_turn(cloud: MockCloud) -> None:
     assert zones == ["a", "b", "a", "b"]
 
 
+def test_every_label_has_a_turn_of_its_own(cloud: MockCloud) -> None:
+    datacenter = opened(cloud, azs=["a", "b"])
+    labels = [
+        {"settings": {"flavor-name": "m1.small"}},
+        {"settings": {"flavor-name": "m1.small"}, "image": uuid(98)},
+        {"settings": {"flavor-name": "m1.large"}},
+        {"settings": {"flavor-name": "m1.small", "azs": ["c", "d", "e"]}},
+    ]
+    zones: list[list[str]] = [[] for _ in labels]
+    for _ in range(3):
+        for number, label in enumerate(labels):
+            datacenter.create(order(**label))
+            zones[number].append(cloud.last().json()["server"]["availability_zone"])
+    assert zones == [["a", "b", "a"]] * 3 + [["c", "d", "e"]]
+
+
+def test_turns_of_zones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Zones, "REMEMBERED", 2)
+    zones = Zones()
+    assert [zones.next(["a", "b"], label) for label in (1, 2, 1, 3, 1, 2)] == ["a", "a", "b", "a", "a", "a"]
+
+
+@pytest.mark.parametrize(("length", "readable"), [(200, True), (222, True), (230, False), (255, False)])
+def test_a_description_is_a_whole_mark_or_none(cloud: MockCloud, length: int, readable: bool) -> None:
+    metadata = OURS | {"nodepool_provider_name": "ü" * length}
+    opened(cloud).create(order(metadata=metadata))
+    server = cloud.last().json()["server"]
+    assert len(server["description"]) <= 255
+    assert read_mark(server["description"]) == (("", metadata) if readable else None)
+    assert server["metadata"] == metadata
+
+
+def test_a_server_that_could_not_be_known_as_ours_is_not_made(cloud: MockCloud) -> None:
+    with pytest.raises(WrongConfiguration, match="nodepool_provider_name is longer than 255 characters"):
+        opened(cloud).create(order(metadata=OURS | {"nodepool_provider_name": "p" * 256}))
+
+
+def test_what_nova_would_find_too_long_is_cut(cloud: MockCloud) -> None:
+    settings = {"flavor-name": "m1.small", "instance-properties": {"k" * 300: "v" * 300}}
+    opened(cloud).create(Order("n" * 300 + "-42", IMAGE, metadata=OURS, settings=settings))
+    server = cloud.last().json()["server"]
+    assert (len(server["name"]), server["name"][-3:]) == (255, "-42")
+    assert server["metadata"] == OURS | {"k" * 255: "v" * 255}
+
+
 def test_without_networks_the_cloud_decides(cloud: MockCloud) -> None:
     opened(cloud, networks=None).create(order())
     assert cloud.last().json()["server"]["networks"] == "auto"
@@ -321,6 +368,24 @@ def test_wrong_key_and_zone_are_explained_after_the_refusal(cloud: MockCloud) ->
         opened(cloud, azs=["z9"]).create(order())
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "option"),
+    [
+        (409, "Multiple security_group matches found for name 'default'", "security-groups"),
+        (400, "Unable to find security_group with name or id 'open'", "security-groups"),
+        (400, "Multiple possible networks found, use a Network ID", "networks"),
+        (404, "Flavor m1.small could not be found.", "flavor-name"),
+        (400, "Volume type fast could not be found.", "volume-type"),
+    ],
+)
+def test_the_option_that_is_to_blame_is_named(cloud: MockCloud, status: int, message: str, option: str) -> None:
+    refuse(cloud, status, {"badRequest": {"message": message, "code": status}})
+    with pytest.raises(
+        WrongConfiguration, match=rf"datacenters\[nbg\].{option}: nbg: POST servers: {status} {message}"
+    ):
+        opened(cloud).create(order())
+
+
 def test_refused_order_makes_it_look_again(cloud: MockCloud) -> None:
     datacenter = warm(cloud)
     refuse(cloud, 400, {"badRequest": {"message": "Invalid flavorRef provided.", "code": 400}})
@@ -359,6 +424,20 @@ def test_unknown_cloud_is_remembered_shortly(cloud: MockCloud) -> None:
         (403, "Policy doesn't allow it", {}, WrongConfiguration, None),
         (400, "No valid host was found", {}, NoCapacity, None),
         (409, "Multiple possible networks found, use a Network ID to be more specific.", {}, WrongConfiguration, None),
+        (
+            409,
+            "Multiple security_group matches found for name 'default', use an ID to be more specific.",
+            {},
+            WrongConfiguration,
+            None,
+        ),
+        (409, "More than one volume type matches the name fast", {}, WrongConfiguration, None),
+        (409, "Port 1 is still in use.", {}, TryElsewhere, None),
+        (400, "Security group open not found for project p1.", {}, WrongConfiguration, None),
+        (404, "Flavor m1.small could not be found.", {}, WrongConfiguration, None),
+        (404, "Image 7 could not be found", {}, WrongConfiguration, None),
+        (403, "Maximum number of fixed IPs exceeded", {}, NoCapacity, None),
+        (400, "Invalid input: Maximum number of metadata items exceeds 128", {}, WrongConfiguration, None),
     ],
 )
 def test_refusals(
@@ -446,6 +525,21 @@ def test_refused_authentication(cloud: MockCloud, status: int, kind: type[Datace
 def test_an_answer_that_is_no_json_is_worth_a_retry_elsewhere(cloud: MockCloud) -> None:
     cloud.mock.register_uri("GET", f"{COMPUTE}/servers/detail", text="<html>login</html>")
     with pytest.raises(TryElsewhere, match="no JSON"):
+        opened(cloud).list_servers()
+
+
+@pytest.mark.parametrize("body", [{}, {"server": None}, {"server": {"links": []}}, {"server": {"id": 7}}])
+def test_an_answer_without_what_was_made_is_worth_a_retry_elsewhere(cloud: MockCloud, body: Any) -> None:
+    cloud.mock.register_uri("POST", f"{COMPUTE}/servers", json=body, status_code=202)
+    with pytest.raises(TryElsewhere, match="lacks the id of a server"):
+        opened(cloud).create(order())
+
+
+@pytest.mark.parametrize("body", [{}, {"servers": None}, {"servers": {}}, {"error": "x"}])
+def test_an_answer_without_a_list_is_no_empty_list(cloud: MockCloud, body: Any) -> None:
+    """Every server would be taken for gone."""
+    cloud.mock.register_uri("GET", f"{COMPUTE}/servers/detail", json=body)
+    with pytest.raises(TryElsewhere, match="has no list of servers"):
         opened(cloud).list_servers()
 
 

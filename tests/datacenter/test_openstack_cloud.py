@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from zuul_suse.datacenter import (
     Belonging,
@@ -28,7 +29,7 @@ from zuul_suse.datacenter.openstack import OpenStackDatacenter
 from zuul_suse.datacenter.openstack.servers import ServerList
 
 from .mock_openstack import left_by
-from .openstack_project import Project, project, soon
+from .openstack_project import NETWORK, Project, project, soon
 
 pytestmark = pytest.mark.cloud
 OURS = {"nodepool_provider_name": "suse", "nodepool_node_id": "0000000042"}
@@ -350,3 +351,48 @@ def test_floating_ip_goes_with_its_server_and_a_foreign_one_stays(
     datacenter.delete_belonging(left)
     assert [address.id for address in home.member.network.ips()] == [foreign.id]
     assert left_by(datacenter) == []
+
+
+def test_a_floating_ip_at_the_port_that_a_router_leads_to(
+    home: Project, opened: Callable[..., OpenStackDatacenter], gate: Counted
+) -> None:
+    """The server's first network has no router, which neutron says in its own words."""
+    network = home.member.network
+    storage = network.create_network(name="storage-net")
+    network.create_subnet(network_id=storage.id, ip_version=4, cidr="127.251.0.0/16", enable_dhcp=False)
+    datacenter = opened(networks=["storage-net", NETWORK], floating_ip_network=home.cloud.public_network)
+    server_id = datacenter.create(order(home))
+    try:
+        assert ready(datacenter, server_id).awaits_address
+        gate.take()
+        server = datacenter.expose(server_id)
+        assert gate.take() == {"GET ports": 1, "POST floatingips": 2}
+        assert server.ready
+        (address,) = network.ips()
+        assert (server.ipv4, network.get_port(address.port_id).network_id) == (
+            address.floating_ip_address,
+            network.find_network(NETWORK).id,
+        )
+    finally:
+        datacenter.delete(server_id)
+        gone(datacenter, server_id)
+        soon(lambda: not list(network.ports(network_id=storage.id)))
+        network.delete_network(storage)
+
+
+def test_a_new_password_in_clouds_yaml(home: Project, opened: Callable[..., OpenStackDatacenter]) -> None:
+    datacenter = opened()
+    assert datacenter.list_servers() == []
+    text, user = home.clouds_yaml.read_text(), home.member.current_user_id
+    known = yaml.safe_load(text)
+    old = known["clouds"]["project"]["auth"]["password"]
+    known["clouds"]["project"]["auth"]["password"] = "another"
+    home.admin.identity.update_user(user, password="another")
+    try:
+        with pytest.raises(WrongConfiguration, match="authentication: 401"):
+            datacenter.list_servers()
+        home.clouds_yaml.write_text(yaml.safe_dump(known))
+        assert datacenter.list_servers() == []
+    finally:
+        home.admin.identity.update_user(user, password=old)
+        home.clouds_yaml.write_text(text)

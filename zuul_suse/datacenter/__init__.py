@@ -10,6 +10,7 @@ threads. Nothing here has a life of its own, so nothing has to be ended but `Dat
 from __future__ import annotations
 
 import enum
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -113,8 +114,9 @@ class Order:
 class Server:
     """A server as the datacenter lists it.
 
-    `address` is the one to connect to, if that isn't `ipv4` or else `ipv6`. `full` says that it failed because the
-    datacenter had no room for it, which is nobody's fault.
+    `address` is the one to connect to, if that isn't `ipv4` or else `ipv6`. `awaits_address` says that another one is
+    still to come, without which it can't be used. `full` says that it failed because the datacenter had no room for
+    it, which is nobody's fault.
     """
 
     id: str
@@ -124,6 +126,7 @@ class Server:
     ipv6: str | None = None
     private_ipv4: str | None = None
     address: str | None = None
+    awaits_address: bool = False
     host: str | None = None
     fault: str | None = None
     full: bool = False
@@ -133,7 +136,7 @@ class Server:
     @property
     def ready(self) -> bool:
         """Whether it runs and can be reached under some address."""
-        return self.state is ServerState.ACTIVE and bool(self.ipv4 or self.ipv6)
+        return self.state is ServerState.ACTIVE and not self.awaits_address and bool(self.ipv4 or self.ipv6)
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,8 @@ class Datacenter(Protocol):
     """One place that can run servers. Raises nothing but DatacenterError."""
 
     name: str
-    gate: Gate  # set by the fleet before the first call
+    gate: Gate  # set by the fleet before the first call, and so is
+    log: logging.Logger | logging.LoggerAdapter[Any]  # for what nobody asked and somebody should know
     exposes: bool  # whether an active server has to be given an address by `expose` before it can be reached
     belonging_kinds: tuple[str, ...]  # kinds of belongings that its servers may leave
 
@@ -280,6 +284,7 @@ class PlainDatacenter:
     """What a kind inherits whose servers come with their address and with nothing else beside them."""
 
     gate: Gate = staticmethod(no_gate)
+    log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger("zuul_suse.datacenter")
     exposes = False
     belonging_kinds: tuple[str, ...] = ()
 

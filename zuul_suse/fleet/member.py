@@ -64,6 +64,7 @@ class Member:
         self.blame = Blame({self.name: self.breaker}, clock, log)  # until a fleet brings its own, for all its members
         self.limiter = Limiter(rate, clock=threads.clock, sleep=threads.sleep)
         datacenter.gate = RateGate(self.name, self.limiter, self.metrics, threads.clock, self._leave_alone)
+        datacenter.log = log
         self.claims = Claims(clock)
         self.on_news: Callable[[], None] = lambda: None  # a list or an answer came; set by whoever waits for such
         self.pace = Pace(clock, lambda: self.poller.reconsider())

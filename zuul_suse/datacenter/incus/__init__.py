@@ -41,7 +41,7 @@ from zuul_suse.datacenter import (
 )
 from zuul_suse.datacenter.incus.examination import Examination
 from zuul_suse.datacenter.incus.image import metadata_tarball
-from zuul_suse.datacenter.incus.instance import server_of
+from zuul_suse.datacenter.incus.instance import FAMILIES, name_of, server_of
 from zuul_suse.datacenter.kinds import MANY, MOST_RAM, Option, with_defaults
 from zuul_suse.datacenter.retry_after import retry_after
 
@@ -73,6 +73,14 @@ OPTIONS = (
         least=0,
         most=MOST_RAM,
     ),
+    Option(
+        "address-family",
+        str,
+        "the kind of address without which a server isn't ready, and by which it is reached; any: the first that comes",
+        default="ipv4",
+        choices=FAMILIES,
+    ),
+    Option("nic", str, "name of the profiles' device by which servers are reached; default: any, in order of names"),
     Option(
         "timeout",
         int,
@@ -127,6 +135,8 @@ class IncusDatacenter(PlainDatacenter):
         self._cert = (given["client-cert"], given["client-key"]) if given["client-cert"] else None
         self._server_cert: str | bool = given["server-cert"] or True
         self._max = (given["max-servers"], given["max-cores"], given["max-ram"])
+        self._family: str = given["address-family"]
+        self._nic: str | None = given["nic"]
         self._timeout: int = given["timeout"]
         self._connections = threading.local()
 
@@ -202,12 +212,12 @@ class IncusDatacenter(PlainDatacenter):
 
     def create(self, order: Order) -> str:
         """The instance's name, its id, is unique per call: an earlier attempt's remains may still be around."""
-        name = f"{order.name}-{secrets.token_hex(2)}"
+        name = name_of(order.name, secrets.token_hex(2))
         config = {f"user.{key}": value for key, value in order.metadata.items()}
         if order.need.cores:
-            config["limits.cpu"] = str(order.need.cores)
+            config["limits.cpu"] = f"{order.need.cores:.0f}"
         if order.need.ram:
-            config["limits.memory"] = f"{order.need.ram}MiB"
+            config["limits.memory"] = f"{order.need.ram:.0f}MiB"
         kind_of_id = "fingerprint" if re.fullmatch("[0-9a-f]{64}", order.image) else "alias"
         body: dict[str, Any] = {
             "name": name,
@@ -237,7 +247,7 @@ class IncusDatacenter(PlainDatacenter):
         """One request for all instances with state and addresses."""
         with self._client() as client:
             listed = client.api.instances.get(params={"recursion": 2}).json()["metadata"]
-            return [server_of(instance) for instance in listed]
+            return [server_of(instance, self._family, self._nic) for instance in listed]
 
     def delete(self, server_id: str) -> None:
         with self._client() as client:
@@ -294,7 +304,7 @@ class IncusDatacenter(PlainDatacenter):
             self._finish(client, client.api.images[image_id].delete())
 
     def examine(self, orders: Sequence[Order]) -> Iterator[Finding]:
-        examination = Examination(self.name, self._client, self._project, self._profiles)
+        examination = Examination(self.name, self._client, self._project, self._profiles, self._nic)
         return examination.run(orders, self.limits, self._timeout)
 
     def close(self) -> None:

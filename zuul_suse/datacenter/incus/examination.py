@@ -17,12 +17,18 @@ class Examination:
     """`connect` gives this thread's connection, with errors translated."""
 
     def __init__(
-        self, name: str, connect: Callable[[], AbstractContextManager[Any]], project: str, profiles: Sequence[str]
+        self,
+        name: str,
+        connect: Callable[[], AbstractContextManager[Any]],
+        project: str,
+        profiles: Sequence[str],
+        nic: str | None = None,
     ) -> None:
         self._place = f"datacenters[{name}]"
         self._connect = connect
         self._project = project
         self._profiles = profiles
+        self._nic = nic
 
     def run(self, orders: Sequence[Order], limits: Callable[[], Quota], timeout: float) -> Iterator[Finding]:
         """The findings, as they come; nothing after a server that can't be reached or doesn't trust us."""
@@ -44,6 +50,8 @@ class Examination:
         yield Finding("certificate", True, f"trusted: {facts.get('auth')}")
         looks: list[tuple[str, Callable[[], str]]] = [("project", self._find_project)]
         looks += [("profiles", lambda profile=profile: self._find_profile(profile)) for profile in self._profiles]  # type: ignore[misc]
+        if self._nic is not None:
+            looks.append(("networks", self._find_nic))
         images = sorted({order.image for order in orders if order.image})
         looks += [("images", lambda image=image: self._find_image(image)) for image in images]  # type: ignore[misc]
         looks.append(("quota", lambda: str(limits())))
@@ -62,6 +70,15 @@ class Examination:
         with self._connect() as client:
             known = _names(client.api.profiles)
         return self._among(profile, "profiles", known)
+
+    def _find_nic(self) -> str:
+        """Whether servers will have the network card by which they are to be reached."""
+        devices: dict[str, Any] = {}
+        with self._connect() as client:
+            for profile in self._profiles:
+                devices |= client.api.profiles[profile].get().json()["metadata"].get("devices") or {}
+        cards = sorted(name for name, device in devices.items() if device.get("type") == "nic")
+        return self._among(str(self._nic), "nic", cards)
 
     def _find_image(self, image: str) -> str:
         with self._connect() as client:

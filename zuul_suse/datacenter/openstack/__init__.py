@@ -9,6 +9,7 @@ wrong clouds.yaml is told by the first call. Methods are called by many threads 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ from zuul_suse.datacenter.openstack.catalog import Catalog
 from zuul_suse.datacenter.openstack.examination import Examination
 from zuul_suse.datacenter.openstack.floating import FloatingIPs
 from zuul_suse.datacenter.openstack.images import Images
+from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
 from zuul_suse.datacenter.openstack.options import (
     LABEL_OPTIONS,
     OPTIONS,
@@ -45,13 +47,14 @@ from zuul_suse.datacenter.openstack.options import (
     given_options,
     settings_of,
 )
-from zuul_suse.datacenter.openstack.request import Zones, server_body
+from zuul_suse.datacenter.openstack.request import LONGEST, Zones, server_body
 from zuul_suse.datacenter.openstack.servers import ServerList, View
 from zuul_suse.datacenter.openstack.session import Region
 
 __all__ = ["IMAGE_TYPE", "LABEL_OPTIONS", "OPTIONS", "PROJECT", "OpenStackDatacenter", "open_datacenter"]
 
 IMAGE_TYPE = "qcow2"
+ID_LENGTH = 36  # of a server's
 
 
 class OpenStackDatacenter:
@@ -59,6 +62,7 @@ class OpenStackDatacenter:
 
     gate: Gate = staticmethod(no_gate)
     belonging_kinds: tuple[str, ...] = BELONGING_KINDS
+    log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger("zuul_suse.datacenter")
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -74,7 +78,8 @@ class OpenStackDatacenter:
             given["region-name"],
             given["clouds-file"],
             given["timeout"],
-            lambda call: self.gate(call),  # the fleet sets it later
+            lambda call: self.gate(call),  # the fleet sets it later, and the log
+            lambda text: self.log.warning(text),
         )
         self._catalog = Catalog(place, self._region)
         self._ours = Ours()
@@ -131,26 +136,34 @@ class OpenStackDatacenter:
     def create(self, order: Order) -> str:
         """One POST, once names were looked up."""
         settings = self._settings(order)
+        self._check_names(order)
         flavor = self._catalog.flavor(order, settings["flavor-name"])
         networks = settings["networks"]
         ids = None if networks is None else self._catalog.network_ids(networks)
         image = self._catalog.image_id(order.image)
-        zone = self._zones.next(settings["azs"])
-        body = server_body(order, settings, flavor.id, image, ids, zone, self._region.describes())
+        zone = self._zones.next(settings["azs"], (order.image, order.need, repr(order.settings)))
+        body = server_body(order, settings, flavor.id, image, ids, zone, self._region.compute_version())
         try:
             answer = self._region.call("compute", "POST", "/servers", json=body)
-        except WrongConfiguration as error:
+        except (WrongConfiguration, Gone) as error:
             self._catalog.forget()
-            raise Examination(self.name, self._region, self._catalog).explained(error, settings) from error
-        except Gone as error:
-            raise TryElsewhere(str(error)) from error
-        server_id = str(self._region.json(answer)["server"]["id"])
+            told = Examination(self.name, self._region, self._catalog).explained(error, settings)
+            raise (TryElsewhere(str(told)) if isinstance(told, Gone) else told) from error
+        (server_id,) = self._region.made(answer, "server", "id")
         metadata = body["server"]["metadata"]
         self._ours.made(server_id, metadata)
         self._servers.add(
             Server(server_id, order.name, ServerState.BUILDING, need=flavor.need, metadata=metadata),
         )
         return server_id
+
+    def _check_names(self, order: Order) -> None:
+        """Names by which a server, or its floating IP, could not be known as ours again."""
+        for key in KEYS:
+            if len(order.metadata.get(key, "")) > LONGEST:
+                raise WrongConfiguration(f"{self.name}: {key} is longer than {LONGEST} characters")
+        if self.exposes and mark_of("-" * ID_LENGTH, order.metadata) is None:
+            raise WrongConfiguration(f"{self.name}: the provider's name is too long to mark a floating IP with it")
 
     def expose(self, server_id: str) -> Server:
         known = self._servers.get(server_id)
@@ -159,7 +172,8 @@ class OpenStackDatacenter:
         metadata = self._ours.metadata(server_id)
         if known is None or metadata is None:  # an address without the node's mark would never be found again
             raise Gone(f"{self.name}: server {server_id} is not there, or not ours")
-        return self._servers.expose(known, self._floating.attach(server_id, metadata))
+        given = self._floating.attach(server_id, metadata)
+        return self._servers.expose(known, given.address, given.fixed)
 
     def list_servers(self) -> Sequence[Server]:
         view = View(

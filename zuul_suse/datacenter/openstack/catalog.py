@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from zuul_suse.datacenter import DatacenterError, Order, Quota, TryElsewhere, WrongConfiguration
-from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks
+from zuul_suse.datacenter.openstack.addresses import Networks, networks_of
 from zuul_suse.datacenter.openstack.session import Json, Region
 from zuul_suse.datacenter.openstack.turn import Turn
 
@@ -47,14 +47,16 @@ class Flavor:
 
 
 class Kept(Generic[T]):
-    """A value that is read when it is needed and kept for a while."""
+    """A value that is read when it is needed and kept for a while, as long as `whose` returns the same object."""
 
-    def __init__(self, read: Callable[[], T], age: float = AGE) -> None:
+    def __init__(self, read: Callable[[], T], whose: Callable[[], object], age: float = AGE) -> None:
         self._read = read
+        self._whose = whose
         self._age = age
         self._turn = Turn()  # many worker threads want it at once, one reads it
         self.value: T | None = None
         self._read_at = float("-inf")
+        self._of: object = None
 
     def get(self, newer_than: float | None = None) -> T:
         """The value, read again if it is old. If that fails the old one is as good as any, and is for a while; but not
@@ -62,6 +64,7 @@ class Kept(Generic[T]):
         oldest = self._age if newer_than is None else newer_than
 
         def read() -> T:
+            self._drop_others()
             if self.value is None or time.monotonic() - self._read_at > oldest:
                 try:
                     self.value = self._read()
@@ -76,7 +79,12 @@ class Kept(Generic[T]):
 
     def put(self, value: T) -> None:
         """It was read elsewhere."""
-        self.value, self._read_at = value, time.monotonic()
+        self.value, self._read_at, self._of = value, time.monotonic(), self._whose()
+
+    def _drop_others(self) -> None:
+        whose = self._whose()
+        if self._of is not whose:
+            self.value, self._of = None, whose
 
     def forget(self) -> None:
         """Read it again next time; until then memory may still tell it."""
@@ -96,10 +104,11 @@ class Catalog:
     def __init__(self, place: str, region: Region) -> None:
         self._place = place
         self._region = region
-        self.flavors = Kept(self._read_flavors)
-        self.networks = Kept(self._read_networks)
+        self.flavors = Kept(self._read_flavors, region.identity)
+        self.networks = Kept(self._read_networks, region.identity)
+        self._routed = Kept(self._read_routers, region.identity)
         self._images: dict[str, Kept[str]] = {}
-        self._kinds: tuple[list[Json] | None, Networks] | None = None
+        self._kinds: tuple[list[Json] | None, object, Networks] | None = None
         self._networks_due = 0.0
         self._lock = threading.Lock()  # worker threads meet where an image is first asked for
 
@@ -107,6 +116,7 @@ class Catalog:
         """Nova refused something: what is known may be out of date."""
         self.flavors.forget()
         self.networks.forget()
+        self._routed.forget()
         with self._lock:
             self._images.clear()
 
@@ -184,17 +194,34 @@ class Catalog:
         return str(found[0]["id"])
 
     def external_network_id(self, name: str | None) -> str:
-        """Where floating IPs come from."""
+        """Where floating IPs come from: as configured here, as `nat_source` in clouds.yaml, or the only one there is.
+
+        Where neutron shows none, as to a project that may not see it, the one that a router of the project leads to.
+        """
         if name:
             return self.network_id(name, "floating-ip-network")
-        found = [raw for raw in self.networks.get() if raw.get("router:external")]
+        source = self._region.config.get_nat_source()
+        if source:
+            return self.network_id(source, "cloud: clouds.yaml: nat_source")
+        shown = {str(raw["id"]): raw["name"] for raw in self.networks.get() if raw.get("router:external")}
+        found = frozenset(shown) or self._routed.get()
         if len(found) != 1:
-            names = choices([raw["name"] for raw in found])
+            names = choices(list(shown.values()))
             raise WrongConfiguration(f"{self._place}.floating-ip-network: missing, not one external network ({names})")
-        return str(found[0]["id"])
+        return next(iter(found))
+
+    def nat_destination(self) -> str | None:
+        """The network that floating IPs lead to, if clouds.yaml names one."""
+        name = self._region.config.get_nat_destination()
+        return self.network_id(name, "cloud: clouds.yaml: nat_destination") if name else None
+
+    def _read_routers(self) -> frozenset[str]:
+        listed = self._region.all("network", "/routers", "routers")
+        gateways = [raw.get("external_gateway_info") or {} for raw in listed if raw.get("admin_state_up", True)]
+        return frozenset(str(gateway["network_id"]) for gateway in gateways if gateway.get("network_id"))
 
     def network_kinds(self) -> Networks:
-        """Which networks lead outside. Without neutron only clouds.yaml knows; its word beats neutron's.
+        """Which networks lead outside, and how servers are reached.
 
         From memory, which `load` keeps up to date; servers are listed whatever becomes of networks.
         """
@@ -203,21 +230,10 @@ class Catalog:
             with contextlib.suppress(DatacenterError):
                 self.networks.put(self._read_networks(timeout=SOON))
         listed = self.networks.value
-        if self._kinds is None or self._kinds[0] is not listed:
-            self._kinds = (listed, self._read_kinds(listed or []))
-        return self._kinds[1]
-
-    def _read_kinds(self, listed: list[Json]) -> Networks:
         config = self._region.config
-        external, internal = set(config.get_external_ipv4_networks()), set(config.get_internal_ipv4_networks())
-        for raw in listed:
-            names = {raw["name"], raw["id"]}
-            outside = bool(raw.get("router:external") or raw.get("provider:physical_network"))
-            if names & external or (outside and not names & internal):
-                external.add(raw["name"])
-            else:
-                internal.add(raw["name"])
-        return Networks(frozenset(external), frozenset(internal)) if external or internal else NO_NETWORKS
+        if self._kinds is None or self._kinds[0] is not listed or self._kinds[1] is not config:
+            self._kinds = (listed, config, networks_of(listed or [], config.config))
+        return self._kinds[2]
 
     # Images
 
@@ -226,7 +242,7 @@ class Catalog:
         if UUID.fullmatch(image):
             return image
         with self._lock:
-            kept = self._images.setdefault(image, Kept(lambda: self._read_image(image)))
+            kept = self._images.setdefault(image, Kept(lambda: self._read_image(image), self._region.identity))
         return kept.get()
 
     def _read_image(self, name: str) -> str:

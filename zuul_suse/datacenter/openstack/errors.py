@@ -18,10 +18,16 @@ from zuul_suse.datacenter.retry_after import retry_after
 
 # The sayings of nova, neutron and cinder when a quota, the hosts or the addresses are used up.
 _FULL = re.compile(
-    r"no valid host|quota|exhausted all hosts|maximum number of retries|number of ports exceeded|no more (free )?ip"
-    r"|no (free|available) ip|no (fixed )?ip addresses? (is |are )?available|limit exceeded|exceeds allowed|over ?limit"
+    r"no valid host|quota|exhausted all hosts|(pool|address\w*|subnet\w*) (is |are |has been )?exhausted"
+    r"|maximum number of (retries|.* exceeded)|number of ports exceeded|no more (free |fixed |floating )?ip"
+    r"|(no (free|available)|zero) (fixed |floating )?ip|no (fixed )?ip addresses? (is |are )?available"
+    r"|unable to find any ip address|insufficient prefix space|limit exceeded|exceeds allowed|over ?limit"
     r"|insufficient (compute )?resources|not enough hosts",
     re.IGNORECASE,
+)
+# How nova and neutron refuse a name that several things bear: with 409, as if it could pass.
+_AMBIGUOUS = re.compile(
+    r"multiple .*(found|match)|more than one .*(found|match|exist)|to be more specific", re.IGNORECASE
 )
 _SHOWN = 300  # characters of a message; nova's may hold a whole traceback
 
@@ -68,7 +74,7 @@ def error_of(place: str, call: str, response: requests.Response) -> DatacenterEr
         return NoCapacity(said, rest)
     if status in (400, 403, 409) and says_full(message):
         return NoCapacity(said, rest)
-    if status in (400, 403, 405, 406) or (status == 409 and "multiple possible networks" in message.lower()):
+    if status in (400, 403, 405, 406) or (status == 409 and _AMBIGUOUS.search(message)):
         return WrongConfiguration(said)
     return TryElsewhere(said, rest)
 

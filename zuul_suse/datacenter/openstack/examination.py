@@ -8,6 +8,7 @@ where nothing further can be learnt. `explained` is for a create that nova calle
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,20 @@ from zuul_suse.datacenter.openstack.options import Settings
 from zuul_suse.datacenter.openstack.session import Region
 
 CLOCKS_DIFFER = 60.0  # seconds; tokens and certificates are judged by clocks
+
+# What nova says, in lower case, of something that an option names.
+_MISSING = r"(multiple|not found|not be found|not exist|unable to find)"
+_BLAMED = {
+    option: re.compile(f"{thing}.*{_MISSING}|{_MISSING}.*{thing}")
+    for option, thing in {
+        ".security-groups": "security.?group",
+        ".networks": "network",
+        ".flavor-name": "flavor",
+        ".key-name": "key.?(pair|_name)",
+        ".volume-type": "volume.?type",
+        "": "image",
+    }.items()
+}
 
 Check = Callable[[], str]
 
@@ -82,7 +97,7 @@ class Examination:
             yield "networks", lambda names=names: self._networks(names)  # type: ignore[misc]
         if exposes:
             name = options["floating-ip-network"]
-            yield "floating IPs", lambda: f"from network {self._catalog.external_network_id(name)}"
+            yield "floating IPs", lambda: self._floating(name)
         for image in sorted({order.image for order in orders if order.image}):
             yield "images", lambda image=image: f"{image} is {self._image(image)}"  # type: ignore[misc]
         keys = sorted({of["key-name"] for of in settings.values() if of["key-name"]})
@@ -120,6 +135,10 @@ class Examination:
                 raise WrongConfiguration(f'{self._place}.networks: "{name}" not found ({listed})')
         return ", ".join(names)
 
+    def _floating(self, name: str | None) -> str:
+        source, destination = self._catalog.external_network_id(name), self._catalog.nat_destination()
+        return f"from network {source}" + (f" to network {destination}" if destination else "")
+
     def _image(self, image: str) -> str:
         image_id = self._catalog.image_id(image)
         try:
@@ -148,8 +167,9 @@ class Examination:
 
     # After a refusal
 
-    def explained(self, error: WrongConfiguration, settings: Settings) -> WrongConfiguration:
-        """The same error, with place and valid choices if it is about a key pair or a zone."""
+    def explained(self, error: DatacenterError, settings: Settings) -> DatacenterError:
+        """The same error; if something that was configured is to blame, as such with its place, and with valid choices
+        if it is a key pair or a zone."""
         text = str(error).lower()
         try:
             if "key_name" in text and settings["key-name"]:
@@ -158,9 +178,12 @@ class Examination:
                 self._zones(settings["azs"])
         except WrongConfiguration as better:
             return better
-        except DatacenterError:
+        except (DatacenterError, LookupError, TypeError):
             pass  # the refusal itself says enough
-        return error
+        option = next((option for option, pattern in _BLAMED.items() if pattern.search(text)), None)
+        if option is None:
+            return error
+        return WrongConfiguration(f"{self._place}{option}: {error}")
 
 
 def _distinct(settings: Mapping[str, Settings], option: str) -> list[Any]:
@@ -177,6 +200,8 @@ def _found(check: str, look: Check) -> Iterable[Finding]:
         return [Finding(check, True, look())]
     except DatacenterError as error:
         return [Finding(check, False, str(error))]
+    except (LookupError, TypeError) as error:
+        return [Finding(check, False, f"the cloud's answer can't be read: {error!r}")]
 
 
 def _clock(there: float | None) -> Finding:

@@ -12,11 +12,17 @@ from collections.abc import Mapping
 
 KEYS = ("nodepool_provider_name", "nodepool_node_id")  # servers whose metadata has both are Nodepool's
 _MARK = "zuul-suse:"
+_LONGEST = 255  # characters of a description
 
 
-def mark_of(server_id: str, metadata: Mapping[str, str]) -> str:
-    """A description that proves whose it is; services keep 255 characters. A server's own has no id yet."""
-    return _MARK + json.dumps([server_id, *(metadata.get(key, "") for key in KEYS)], separators=(",", ":"))
+def mark_of(server_id: str, metadata: Mapping[str, str]) -> str | None:
+    """A description that proves whose it is; None if it would be longer than services keep, for half a mark is none.
+
+    A server's own has no id yet.
+    """
+    named = [server_id, *(metadata.get(key, "") for key in KEYS)]
+    mark = _MARK + json.dumps(named, separators=(",", ":"), ensure_ascii=False)
+    return mark if len(mark) <= _LONGEST else None
 
 
 def read_mark(description: str | None) -> tuple[str, dict[str, str]] | None:
@@ -25,7 +31,7 @@ def read_mark(description: str | None) -> tuple[str, dict[str, str]] | None:
         return None
     try:
         server_id, *values = json.loads(description.removeprefix(_MARK))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     if not isinstance(server_id, str) or len(values) != len(KEYS) or not all(isinstance(v, str) for v in values):
         return None

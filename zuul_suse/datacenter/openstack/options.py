@@ -19,7 +19,12 @@ LABEL_OPTIONS = (
     Option("key-name", str, "name of the key pair that may log in"),
     Option("userdata", str, "user data, say for cloud-init"),
     Option("config-drive", bool, "whether a server gets a configuration drive; default: as the cloud decides"),
-    Option("azs", [str], "availability zones, taken in turn; default: as the cloud decides", default=[]),
+    Option(
+        "azs",
+        [str],
+        "availability zones, taken in turn by a label's servers; default: as the cloud decides",
+        default=[],
+    ),
     Option("boot-from-volume", bool, "whether the root disk is a volume made of the image", default=False),
     Option("volume-size", int, "size of that volume in GB", default=50, least=1, most=MANY),
     Option("volume-type", str, "type of that volume; default: the cloud's"),
@@ -41,7 +46,11 @@ OPTIONS = (
         most=DAY,
     ),
     Option("auto-floating-ip", bool, "give every server a floating IP; default: only with floating-ip-network"),
-    Option("floating-ip-network", str, "network of the floating IPs; default: the only external one"),
+    Option(
+        "floating-ip-network",
+        str,
+        "network of the floating IPs; default: `nat_source` in clouds.yaml, else the only external one",
+    ),
     Option("prefer-ipv6", bool, "connect to a server's IPv6 address where it has one", default=False),
     Option("ignore-quota", bool, "take the project's quota for infinite", default=False),
     Option(

@@ -4,26 +4,41 @@
 from __future__ import annotations
 
 import base64
-import itertools
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
-from zuul_suse.datacenter import Order
+from zuul_suse.datacenter import Order, WrongConfiguration
 from zuul_suse.datacenter.openstack.mark import KEYS, mark_of
+from zuul_suse.datacenter.openstack.microversion import DESCRIPTION, NETWORKS_AUTO, OURS, VOLUME_TYPE, Version
 from zuul_suse.datacenter.openstack.options import Settings
 from zuul_suse.datacenter.openstack.session import Json
 
-LONGEST = 255  # characters of a metadata value
+LONGEST = 255  # characters of a metadata value, and of a server's name
+UNMARKED = "a server of zuul-suse"  # its description, where the names in a mark are too long
 
 
 class Zones:
-    """Availability zones in turn; one per datacenter. A label's list is known by what is in it."""
+    """Availability zones in turn; one per datacenter. Each label, which is whatever tells it from others, and each list
+    of zones has a turn of its own."""
+
+    REMEMBERED = 1000  # turns; a built image makes a label another one
 
     def __init__(self) -> None:
-        self._turn = itertools.count()  # `next` on it is one step for all threads
+        self._lock = threading.Lock()  # worker threads create servers
+        self._turns: OrderedDict[object, int] = OrderedDict()
 
-    def next(self, zones: list[str]) -> str | None:
-        """The zone for the next server, None if the cloud is to choose."""
-        return zones[next(self._turn) % len(zones)] if zones else None
+    def next(self, zones: Sequence[str], label: object = None) -> str | None:
+        """The zone for the next server, None if the cloud is to choose. `label` can be hashed."""
+        if not zones:
+            return None
+        key = (label, *zones)
+        with self._lock:
+            turn = self._turns.pop(key, 0)
+            self._turns[key] = turn + 1
+            while len(self._turns) > self.REMEMBERED:
+                self._turns.popitem(last=False)
+        return zones[turn % len(zones)]
 
 
 def short(values: Mapping[str, str]) -> dict[str, str]:
@@ -38,22 +53,22 @@ def server_body(
     image: str,
     networks: list[str] | None,
     zone: str | None,
-    describes: bool = True,
+    version: Version = OURS,
 ) -> Json:
     """The whole request. Our own metadata beats what a label says, or servers would be nobody's.
 
-    `describes`: whether the cloud knows descriptions of servers.
+    `version`: nova's microversion that is spoken.
     """
     server: Json = {
-        "name": order.name,
+        "name": order.name[-LONGEST:],
         "flavorRef": flavor,
-        "metadata": short({**settings["instance-properties"], **order.config, **order.metadata}),
-        "networks": "auto" if networks is None else [{"uuid": network} for network in networks],
+        "metadata": short({**settings["instance-properties"], **order.config}) | short(order.metadata),
     }
-    if describes and all(key in order.metadata for key in KEYS):
-        server["description"] = mark_of("", order.metadata)
+    server |= _networks(networks, version)
+    if version >= DESCRIPTION and all(key in order.metadata for key in KEYS):
+        server["description"] = mark_of("", order.metadata) or UNMARKED
     if settings["boot-from-volume"]:
-        server["block_device_mapping_v2"] = [_root_volume(settings, image)]
+        server["block_device_mapping_v2"] = [_root_volume(settings, image, version)]
     else:
         server["imageRef"] = image
     if settings["security-groups"]:
@@ -72,7 +87,14 @@ def server_body(
     return body
 
 
-def _root_volume(settings: Settings, image: str) -> Json:
+def _networks(networks: list[str] | None, version: Version) -> Json:
+    """Without a word about them an older nova takes the only one."""
+    if networks is not None:
+        return {"networks": [{"uuid": network} for network in networks]}
+    return {"networks": "auto"} if version >= NETWORKS_AUTO else {}
+
+
+def _root_volume(settings: Settings, image: str, version: Version) -> Json:
     volume: Json = {
         "boot_index": 0,
         "uuid": image,
@@ -82,5 +104,8 @@ def _root_volume(settings: Settings, image: str) -> Json:
         "delete_on_termination": True,
     }
     if settings["volume-type"]:
+        if version < VOLUME_TYPE:
+            spoken, needed = ("{}.{}".format(*one) for one in (version, VOLUME_TYPE))
+            raise WrongConfiguration(f"volume-type: the cloud's compute API is {spoken}, this needs {needed}")
         volume["volume_type"] = settings["volume-type"]
     return volume

@@ -8,6 +8,7 @@ are the cloud's own (the Date of its answers, the servers' `updated`), never thi
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import threading
 import time
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zuul_suse.datacenter import Quota, Server, ServerState
-from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks, addresses_of
+from zuul_suse.datacenter.openstack.addresses import NO_NETWORKS, Networks, addresses_of, with_floating
 from zuul_suse.datacenter.openstack.errors import says_full
 from zuul_suse.datacenter.openstack.session import Json, Region
 
@@ -40,10 +41,11 @@ def server_of(raw: Json, view: View) -> Server:
     state = _STATES.get(raw["status"], ServerState.BUILDING)
     if raw.get("OS-EXT-STS:task_state") == "deleting":
         state = ServerState.DELETING
-    fault = (raw.get("fault") or {}).get("message") if state is ServerState.FAILED else None
-    found = addresses_of(raw, view.networks, view.exposes)
+    reason = (raw.get("fault") or {}).get("message") if state is ServerState.FAILED else None
+    fault = str(reason) if reason else None
+    found = addresses_of(raw, view.networks, view.exposes, view.prefer_ipv6)
     flavor = raw.get("flavor") or {}
-    if "vcpus" in flavor:
+    if "vcpus" in flavor and "ram" in flavor:
         need = Quota(1, flavor["vcpus"], flavor["ram"])
     else:
         need = view.sizes.get(flavor.get("id", ""), Quota(1))
@@ -54,7 +56,8 @@ def server_of(raw: Json, view: View) -> Server:
         ipv4=found.public4,
         ipv6=found.public6,
         private_ipv4=found.private4,
-        address=found.public6 if view.prefer_ipv6 else None,
+        address=found.connect,
+        awaits_address=found.awaits_floating,
         host=raw.get("hostId") or None,
         fault=fault,
         full=says_full(fault),
@@ -85,8 +88,12 @@ class ServerList:
         self._lock = threading.Lock()  # worker threads add servers while the poller's thread merges
         self._servers: dict[str, Server] = {}
         self._added: dict[str, Server] = {}  # made, and not listed yet
-        self._floating: dict[str, str] = {}  # addresses given by `expose`; nova's own list learns of them late
+        # Addresses given by `expose`, and for which fixed ones: nova's own list learns of them late.
+        self._floating: dict[str, tuple[str, str | None]] = {}
+        self._unexposed: dict[str, Json] = {}  # servers that await an address, as nova listed them
+        self._view = View()
         self._full_at: float | None = None
+        self._of: object = None  # whose servers these are
         self._asked_at = 0.0
         self._since: datetime | None = None
 
@@ -95,11 +102,18 @@ class ServerList:
         with self._lock:
             self._added[server.id] = server
 
-    def expose(self, server: Server, address: str) -> Server:
-        """It has a floating IP now."""
+    def expose(self, server: Server, address: str, fixed: str | None = None) -> Server:
+        """It has a floating IP now, for its address `fixed`; returns the server as it is with that."""
         with self._lock:
-            self._floating[server.id] = address
-        return replace(server, ipv4=address)
+            self._floating[server.id] = (address, fixed)
+            raw = self._unexposed.pop(server.id, None)
+            if raw is None:
+                exposed = replace(server, ipv4=address, awaits_address=False)
+            else:
+                exposed = server_of(with_floating(raw, address, fixed), self._view)
+            if server.id in self._servers:
+                self._servers[server.id] = exposed
+            return exposed
 
     def get(self, server_id: str) -> Server | None:
         """As last listed."""
@@ -108,10 +122,12 @@ class ServerList:
 
     def refresh(self, view: View) -> list[Server]:
         """One request, and what is known after it."""
+        of = self._region.identity()
         with self._lock:
             known, since = len(self._servers), self._since
             whole = (
                 self._full_at is None
+                or self._of is not of
                 or since is None
                 or known < self.PAYS
                 or self._clock() - self._full_at > self.FULL_EVERY
@@ -127,7 +143,10 @@ class ServerList:
         for item in raw:
             self._on_seen(item)
         with self._lock:
+            self._view = view
+            self._expose_listed(listed, {item["id"]: item for item in raw})
             self._merge(listed, gone, whole, added_before)
+            self._of = of
             if whole:
                 self._full_at = asked_at
             self._since = _latest(date, raw, since)
@@ -138,8 +157,19 @@ class ServerList:
         dates: list[str] = []
         raw: list[Json] = []
         for page in self._region.pages("compute", "/servers/detail", "servers", params, dates.append):
-            raw += page
+            raw += [item for item in page if item.get("id") and item.get("status")]
         return raw, _date(dates[0] if dates else None)
+
+    def _expose_listed(self, listed: dict[str, Server], raw: Mapping[str, Json]) -> None:
+        """What was given an address while the list was under way, or since nova last looked, has it."""
+        for server_id, server in listed.items():
+            given = self._floating.get(server_id)
+            if given is not None:
+                listed[server_id] = server_of(with_floating(raw[server_id], *given), self._view)
+            elif server.awaits_address:
+                self._unexposed[server_id] = raw[server_id]
+            else:
+                self._unexposed.pop(server_id, None)
 
     def _merge(self, listed: dict[str, Server], gone: set[str], whole: bool, added_before: set[str]) -> None:
         if whole:
@@ -152,18 +182,12 @@ class ServerList:
                 self._servers.pop(server_id, None)
         for server_id in (*listed, *gone):
             self._added.pop(server_id, None)
-        self._floating = {
-            key: address for key, address in self._floating.items() if key in self._servers or key in self._added
-        }
+        known = self._servers.keys() | self._added.keys()
+        self._floating = {key: given for key, given in self._floating.items() if key in known}
+        self._unexposed = {key: item for key, item in self._unexposed.items() if key in known}
 
     def _told(self) -> list[Server]:
-        servers = self._added | self._servers if self._added else self._servers
-        if not self._floating:
-            return list(servers.values())
-        return [
-            replace(server, ipv4=self._floating[server.id]) if server.id in self._floating else server
-            for server in servers.values()
-        ]
+        return list((self._added | self._servers).values())
 
 
 def _date(text: str | None) -> datetime | None:
@@ -179,8 +203,8 @@ def _latest(date: datetime | None, raw: Iterable[Mapping[str, Any]], before: dat
     """The time since which changes are to be asked for next: the earlier of two clocks, never going back."""
     updated = max((item.get("updated") or "" for item in raw), default="")
     times = [date] if date is not None else []
-    if updated:
-        times.append(datetime.fromisoformat(updated.replace("Z", "+00:00")))
+    with contextlib.suppress(ValueError):
+        times.append(datetime.fromisoformat(updated.replace("Z", "+00:00")).astimezone(UTC))
     now = min(times, default=None)
     if now is None or before is None:
         return now or before
