@@ -5,11 +5,13 @@ Owns `gerrit/` of the state folder. `configure` makes the site once and writes i
 server answers and may run again. Changes and accounts outlive `down`.
 """
 
+import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox import SandboxError, users
 from zuul_suse.sandbox.gerrit_program import GerritProgram, obtain
 from zuul_suse.sandbox.review import Review
 from zuul_suse.sandbox.service import Service, answers
@@ -18,8 +20,16 @@ from zuul_suse.sandbox.state import State
 CI_USER = "suse-cloud-ci"
 CI_NAME = "SUSE Cloud CI"
 DEVELOPER = "developer"
-# What `init --dev` makes; anybody on loopback may become any account of such a site anyway.
-ADMIN, ADMIN_PASSWORD = "admin", "secret"
+ADMIN = "admin"
+KNOWN_PASSWORD = "secret"  # noqa: S105  what `init --dev` gives the administrator; `seed` draws another
+# A kind of site on which nobody logs in by a page: its directory answers on no machine. REST and git take the passwords
+# that Gerrit keeps itself. (`init --dev` makes one on which everybody may become any account.)
+CLOSED = {
+    "auth.type": "LDAP",
+    "auth.gitBasicAuthPolicy": "HTTP",
+    "ldap.server": "ldaps://127.0.0.1:1",
+    "ldap.readTimeout": "5 s",
+}
 INDEXES = ("changes_open", "changes_closed", "accounts", "groups", "projects")
 
 
@@ -46,12 +56,18 @@ def configure(state: State, program: GerritProgram) -> None:
     """
     site = state.folder("gerrit")
     if not (site / "complete").exists():
+        users.give(state.root)
         command = ["java", *program.java_words, "init", "--batch", "--dev", "--no-auto-start", "-d", str(site)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=site)
+        done = _run_as_owner(site, command)
         if done.returncode:
             raise SandboxError(f"Gerrit init in {site}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         (site / "complete").touch()
+    config = ["git", "config", "-f", str(site / "etc" / "gerrit.config")]
+    if _run_as_owner(site, [*config, "auth.type"]).stdout.strip() != CLOSED["auth.type"]:
+        for sessions in (site / "cache").glob("web_sessions.*"):  # an older version's, to be had for the asking
+            sessions.unlink()
     for key, value in {
+        **CLOSED,
         "gerrit.canonicalWebUrl": f"{url(state)}/",
         "httpd.listenUrl": f"{url(state)}/",
         "sshd.listenAddress": f"127.0.0.1:{state.port('gerrit-ssh')}",
@@ -64,17 +80,44 @@ def configure(state: State, program: GerritProgram) -> None:
         # By default an index reaches the disk every five minutes, and a killed Gerrit forgets what came since.
         **{f"index.{name}.commitWithin": "0" for name in INDEXES},
     }.items():
-        config = str(site / "etc" / "gerrit.config")
-        subprocess.run(["git", "config", "-f", config, "--replace-all", key, value], check=True)
+        _run_as_owner(site, [*config, "--replace-all", key, value]).check_returncode()
+
+
+def _run_as_owner(site: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as the user whose the site is: what it writes Gerrit must read, and it follows Gerrit's links."""
+    owner = site.stat()
+    return subprocess.run(
+        command,
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        umask=0o077,
+        cwd=site,
+        env={**os.environ, "HOME": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def service(state: State, program: GerritProgram) -> Service:
-    words = ["java", "-Xmx1g", *program.java_words, "daemon", "--console-log", "-d", str(state.root / "gerrit")]
+    words = [
+        "java",
+        "-Xmx1g",
+        f"-Duser.home={state.root / 'gerrit'}",
+        *program.java_words,
+        "daemon",
+        "--console-log",
+        "-d",
+        str(state.root / "gerrit"),
+    ]
     if program.headless:
         words.append("--headless")
     return Service(
         name="gerrit",
         command=tuple(words),
+        user=users.GERRIT,
+        environment={"HOME": str(state.root / "gerrit")},
         check=lambda: answers(f"{url(state)}/config/server/version"),
         url=f"{url(state)}/",
         port_names=("gerrit-http", "gerrit-ssh"),
@@ -91,15 +134,28 @@ def ssh_key(state: State, name: str = "gerrit") -> Path:
 
 
 def admin(state: State) -> Review:
-    return Review(url(state), ADMIN, ADMIN_PASSWORD)
+    return Review(url(state), ADMIN, state.password("gerrit-admin"))
+
+
+def ci(state: State) -> Review:
+    return Review(url(state), CI_USER, state.password("gerrit-ci"))
 
 
 def developer(state: State) -> Review:
     return Review(url(state), DEVELOPER, state.password("gerrit-developer"))
 
 
+def _draw_admin_password(state: State) -> None:
+    known = Review(url(state), ADMIN, KNOWN_PASSWORD)
+    if known.is_accepted():
+        drawn = state.password("gerrit-admin")
+        state.save()  # before Gerrit has it: a command that is cut short here must find it again
+        known.put("accounts/self/password.http", {"http_password": drawn})
+
+
 def seed(state: State) -> None:
     """Accounts, labels and rights of a third-party CI; harmless when done again."""
+    _draw_admin_password(state)
     review = admin(state)
     public_key = ssh_key(state).with_suffix(".pub").read_text().strip()
     review.ensure_account(CI_USER, CI_NAME, state.password("gerrit-ci"), ["Service Users"], public_key)

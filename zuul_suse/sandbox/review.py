@@ -17,10 +17,12 @@ class Review(Gerrit):
 
     error = SandboxError
 
-    def git_url(self, project: str) -> str:
-        """Where this user pushes; the password is in it, so it is for configuration files only, never for output."""
-        scheme, rest = self.url.split("://", 1)
-        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{rest}/a/{project}"
+    def is_accepted(self) -> bool:
+        """Whether the server lets this user in.
+
+        :raises SandboxError: it does not answer.
+        """
+        return self._send("GET", "accounts/self", None).status_code == 200
 
     def ensure_account(self, name: str, full_name: str, password: str, groups: list[str], ssh_key: str | None) -> None:
         """Make an account, or give the existing one this password and key."""
