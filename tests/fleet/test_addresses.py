@@ -83,6 +83,7 @@ def test_server_of_somebody_else_is_left_alone(bench: Make) -> None:
 def test_name_that_is_another_datacenters_by_now_loses_no_server(bench: Make) -> None:
     one = bench(nbg=5, prg=5)
     has(one, "prg")
+    assert one.fleet.datacenter_of("nbg/s1") == "prg"
     assert one.run(DeleteMachine(one.fleet, "nbg/s1"))
     assert one.ids("prg") == set()
 

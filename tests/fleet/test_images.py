@@ -38,7 +38,7 @@ def located(one: Bench, text: object) -> dict[str, str]:
 def test_what_is_no_image_is_nowhere(bench: Make, stored: object) -> None:
     one = bench(nbg=1)
     assert split_images(stored) == located(one, stored) == {}
-    assert not one.fleet.images.seeks(stored)
+    assert not one.fleet.images.is_pending(stored)
 
 
 def test_known_names_are_taken_at_their_word(bench: Make) -> None:
@@ -53,18 +53,18 @@ def test_image_of_a_renamed_datacenter_is_found_by_its_id(bench: Make, text: str
     put(one, nbg="i1", prg="i2")
     one.twins["nbg"].fault = "black-hole"
     assert one.fleet.images.locate(text).get("nbg") is None
-    assert one.fleet.images.seeks(text), "nbg hasn't answered yet"
+    assert one.fleet.images.is_pending(text), "nbg hasn't answered yet"
     one.twins["nbg"].fault = "none"
     one.twins["nbg"].released.set()
     one.clock.now += one.fleet.images.AGAIN + 1
     assert located(one, text) == {"nbg": "i1"} | ({"prg": "i2"} if "prg" in text else {})
-    assert not one.fleet.images.seeks(text)
+    assert not one.fleet.images.is_pending(text)
 
 
 def test_image_that_nobody_has_is_looked_for_again_after_a_while(bench: Make) -> None:
     one = bench(nbg=1)
     assert located(one, "old=i1") == {}
-    assert not one.fleet.images.seeks("old=i1")
+    assert not one.fleet.images.is_pending("old=i1")
     put(one, nbg="i1")
     assert located(one, "old=i1") == {}
     one.clock.now += one.fleet.images.AGAIN + 1
@@ -76,7 +76,7 @@ def test_datacenter_that_gives_no_answer_may_have_it(bench: Make) -> None:
     one = bench(nbg=1, prg=1)
     one.twins["prg"].fault = "unreachable"
     assert located(one, "old=i1") == {}
-    assert one.fleet.images.seeks("old=i1")
+    assert one.fleet.images.is_pending("old=i1")
 
 
 @pytest.mark.parametrize("text", ["old=i1", "i1", "old=i1 nbg=i1", "nbg=i1 older=i1"])

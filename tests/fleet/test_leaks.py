@@ -113,7 +113,7 @@ def test_late_answer_is_kept_for_the_next_round_and_waited_for_no_more(
     assert place.calls["list_belongings"] == 5, "it was asked again while it was being asked"
     (late,) = [one for one in look.fleet.leaks._lists if one._is_late]
     assert late._call is not None
-    assert late.begin(LOG) is None, "the other datacenters would be told late again"
+    assert late.submit(LOG) is None, "the other datacenters would be told late again"
     place.slow["port"].set()
     late._call.result(10)
     del place.slow["port"]

@@ -12,7 +12,7 @@ import pytest
 from zuul_suse.datacenter import Image, ImageFile, NoCapacity, TryElsewhere
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import Fleet, Member, Upload, uploads
-from zuul_suse.fleet.uploads import Rests
+from zuul_suse.fleet.uploads import Backoff
 
 from .clock import Clock
 
@@ -53,10 +53,10 @@ class Places:
     def __getitem__(self, name: str) -> Place:
         return self.places[name]
 
-    def begin(self, *, again: bool = False, strays: tuple[str, ...] = (), rests: Rests | None = None) -> Upload:
+    def begin(self, *, again: bool = False, strays: tuple[str, ...] = (), backoff: Backoff | None = None) -> Upload:
         files = dict.fromkeys(self.places, self.file)
         log = self.fleet._log
-        return Upload(self.fleet.members, files, log, again=again, strays=strays, rests=rests or Rests())
+        return Upload(self.fleet.members, files, log, again=again, strays=strays, backoff=backoff or Backoff())
 
 
 @pytest.fixture
@@ -105,44 +105,44 @@ def test_many_datacenters_that_hang_hold_the_others_up_for_a_while_only(
 
 @pytest.mark.parametrize("error", [NoCapacity("nbg: 413"), TryElsewhere("nbg: reset"), KeyError("id")])
 def test_file_that_was_refused_is_not_sent_again_at_once(two: Places, error: Exception) -> None:
-    rests = Rests()
+    backoff = Backoff()
     two["nbg"].error = error
-    assert two.begin(rests=rests).wait().keys() == {"prg"}
+    assert two.begin(backoff=backoff).wait().keys() == {"prg"}
     for _ in range(3):
-        assert two.begin(rests=rests).wait().keys() == {"prg"}
+        assert two.begin(backoff=backoff).wait().keys() == {"prg"}
     assert two["nbg"].sent == 1
     assert two["prg"].sent == 4
     other = ImageFile("leap", two.file.path.with_name("other.tar"), "tar")
-    assert not rests.left("nbg", other), "another build may be smaller"
+    assert not backoff.remaining("nbg", other), "another build may be smaller"
 
 
 def test_file_that_is_refused_everywhere_is_an_error_and_not_sent_again_at_once(two: Places) -> None:
-    rests = Rests()
+    backoff = Backoff()
     for place in two.places.values():
         place.error = NoCapacity("413 too large")
     for fault in ("413 too large; 413 too large", "refused this file, is asked again in 60 s"):
         with pytest.raises(TryElsewhere, match=fault):
-            two.begin(rests=rests).wait()
+            two.begin(backoff=backoff).wait()
     assert two["nbg"].sent == two["prg"].sent == 1
 
 
 def test_rests_grow_and_end(tmp_path: Path) -> None:
     clock = Clock()
-    rests, file = Rests(lambda: clock.now), ImageFile("x", tmp_path / "x", "tar")
-    found = [rests.refused("nbg", file, None) for _ in range(9)]
+    backoff, file = Backoff(lambda: clock.now), ImageFile("x", tmp_path / "x", "tar")
+    found = [backoff.record_failure("nbg", file, None) for _ in range(9)]
     assert found == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     clock.now += 3599
-    assert rests.left("nbg", file) == 1
-    assert not rests.left("prg", file)
+    assert backoff.remaining("nbg", file) == 1
+    assert not backoff.remaining("prg", file)
     clock.now += 1
-    assert not rests.left("nbg", file)
-    rests.taken("nbg", file)
-    assert rests.refused("nbg", file, None) == 60
+    assert not backoff.remaining("nbg", file)
+    backoff.reset("nbg", file)
+    assert backoff.record_failure("nbg", file, None) == 60
 
 
 @pytest.mark.parametrize(("hint", "rest"), [(None, 60), (0.0, 60), (300.0, 300), (1e9, 3600)])
 def test_a_datacenters_own_word_counts_within_bounds(tmp_path: Path, hint: float | None, rest: float) -> None:
-    assert Rests().refused("nbg", ImageFile("x", tmp_path / "x", "tar"), hint) == rest
+    assert Backoff().record_failure("nbg", ImageFile("x", tmp_path / "x", "tar"), hint) == rest
 
 
 def test_image_that_is_there_already_is_taken(two: Places) -> None:

@@ -21,7 +21,7 @@ from nodepool import exceptions
 from zuul_suse.datacenter import ImageFile, NoCapacity
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import Fleet, Member, join_images, split_images
-from zuul_suse.fleet.uploads import Rests, Upload
+from zuul_suse.fleet.uploads import Backoff, Upload
 from zuul_suse.nodepool_driver.missing_images import MissingImages
 
 META = {"nodepool_provider_name": "suse", "nodepool_build_id": "b1", "nodepool_upload_id": "u1"}
@@ -115,9 +115,9 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    rests = Rests()
-    monkeypatch.setattr(Rests, "FIRST", 0.2)
-    monkeypatch.setattr("zuul_suse.fleet.RESTS", rests)
+    backoff = Backoff()
+    monkeypatch.setattr(Backoff, "FIRST", 0.2)
+    monkeypatch.setattr("zuul_suse.fleet.BACKOFF", backoff)
     monkeypatch.setattr(Upload, "GRACE", 0.2)
     made = Bench(tmp_path, "nbg", "prg")
     yield made

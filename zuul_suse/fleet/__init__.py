@@ -22,7 +22,7 @@ from zuul_suse.fleet.images import ImageFinder, join_images, split_images
 from zuul_suse.fleet.leaks import LeakLists
 from zuul_suse.fleet.member import Member
 from zuul_suse.fleet.placement import Choice, Demand, choose
-from zuul_suse.fleet.uploads import RESTS, Upload
+from zuul_suse.fleet.uploads import BACKOFF, Upload
 
 __all__ = ["Demand", "Fleet", "Member", "Upload", "join_images", "join_server", "split_images", "split_server"]
 
@@ -87,19 +87,19 @@ class Fleet:
         """The server of a stored address, as last listed. Names of datacenters change while servers run: one that is
         not where its address says is looked for by its id among our own servers in every datacenter."""
         name, server_id = split_server(address)
-        for member in sorted(self.members.values(), key=lambda member: member.name != name):
+        named = self.members.get(name)
+        for member in self.members.values() if named is None else (named, *self.members.values()):
             server = member.poller.snapshot.servers.get(server_id)
             if member.name in exclude or server is None:
                 continue
-            if member.name == name or member.owns(server):
+            if member is named or member.owns(server):
                 return member, server
         return None
 
     def datacenter_of(self, address: object) -> str | None:
         """The datacenter of a stored address under its present name; the stored one if it isn't found."""
-        name, _ = split_server(address)
-        found = None if name in self.members else self.find(address)
-        return found[0].name if found else name or None
+        found = self.find(address)
+        return found[0].name if found else split_server(address)[0] or None
 
     # Placement
 
@@ -298,11 +298,11 @@ class Fleet:
         on_news: Callable[[], None] = lambda: None,
     ) -> Upload:
         """See `uploads`; the file for each datacenter by its name."""
-        return Upload(self.members, files, self._log, again=again, strays=strays, on_news=on_news, rests=RESTS)
+        return Upload(self.members, files, self._log, again=again, strays=strays, on_news=on_news, backoff=BACKOFF)
 
-    def upload_rest(self, datacenter: str, file: ImageFile) -> float:
+    def upload_backoff(self, datacenter: str, file: ImageFile) -> float:
         """Seconds until a file may be sent to a datacenter that refused it."""
-        return RESTS.left(datacenter, file)
+        return BACKOFF.remaining(datacenter, file)
 
     def upload_image(self, files: Mapping[str, ImageFile]) -> str:
         """The image's text once it can be used."""

@@ -52,8 +52,8 @@ class ImageFinder:
         found = {name: image for name, image in stored.items() if name in self._members}
         return found | {name: image for name, image in self._strays(stored) if self._is_in(name, image)}
 
-    def seeks(self, text: object) -> bool:
-        """Whether some datacenter may have it, and hasn't said so."""
+    def is_pending(self, text: object) -> bool:
+        """Whether some datacenter may have it, and has given no answer yet."""
         return any(self._is_in(name, image) is None for name, image in self._strays(split_images(text)))
 
     def _strays(self, stored: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ class LeakList:
     """One kind of resource in one datacenter."""
 
     PATIENCE = 30.0  # seconds that a round waits for it, unless it took longer the last time
-    TOLD = 2  # rounds in which one answer is told
+    REPORTS = 2  # rounds in which one answer is told
 
     def __init__(self, member: Member, kind: str, read: Callable[[], Sequence[Resource]], pool: Executor) -> None:
         self.member = member
@@ -34,11 +34,11 @@ class LeakList:
         self._read = read
         self._call: Future[tuple[Sequence[Resource], float]] | None = None
         self._answer: Sequence[Resource] = ()
-        self._told = 0
+        self._reported = 0
         self._is_late = False
         self._fault = ""
 
-    def begin(self, log: logging.Logger) -> Future[tuple[Sequence[Resource], float]] | None:
+    def submit(self, log: logging.Logger) -> Future[tuple[Sequence[Resource], float]] | None:
         """Ask for it, unless that is under way; returns the call if it is worth waiting for."""
         self._collect(log)
         if self._call is None:
@@ -55,14 +55,14 @@ class LeakList:
             raise
         return found, self.member.clock() - began
 
-    def tell(self, log: logging.Logger) -> Sequence[Resource]:
+    def results(self, log: logging.Logger) -> Sequence[Resource]:
         """What this round knows."""
         self._collect(log)
         if self._call is not None and not self._is_late:
             self._is_late = True
             self._warn(log, f"no answer within {self.PATIENCE:g} s, which is waited for")
-        self._told += 1
-        return self._answer if self._told <= self.TOLD else ()
+        self._reported += 1
+        return self._answer if self._reported <= self.REPORTS else ()
 
     def _collect(self, log: logging.Logger) -> None:
         """Take the answer, if there is one."""
@@ -74,7 +74,7 @@ class LeakList:
         error = call.exception()
         if error is None:
             self._answer, took = call.result()
-            self._told, self._is_late = 0, took > self.PATIENCE
+            self._reported, self._is_late = 0, took > self.PATIENCE
             if self._fault:
                 log.info("Leaked %s are looked for again", self._place)
             self._fault = ""
@@ -107,10 +107,10 @@ class LeakLists:
 
     def round(self, log: logging.Logger) -> Iterator[tuple[Member, Resource]]:
         """What all datacenters have, as far as they answer in time."""
-        calls = [call for one in self._lists if (call := one.begin(log)) is not None]
+        calls = [call for one in self._lists if (call := one.submit(log)) is not None]
         wait(calls, LeakList.PATIENCE)
         for one in self._lists:
-            for resource in one.tell(log):
+            for resource in one.results(log):
                 yield one.member, resource
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ SLOTS = 8  # at a time; more would share the same line out
 STALL = 300.0  # seconds after which those that hang keep no slot from the next
 
 
-class Rests:
+class Backoff:
     """Which files are not to be sent to which datacenters for now; several threads share it."""
 
     FIRST, LONGEST = 60.0, 3600.0  # seconds; twice as long after each refusal
@@ -33,32 +33,32 @@ class Rests:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._refused: dict[tuple[str, str], tuple[int, float]] = {}  # how often, and until when it rests
+        self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how often, and until when it is not sent
 
-    def left(self, datacenter: str, file: ImageFile) -> float:
+    def remaining(self, datacenter: str, file: ImageFile) -> float:
         """Seconds until it may be sent again."""
         with self._lock:
-            refused = self._refused.get((datacenter, str(file.path)))
+            refused = self._failures.get((datacenter, str(file.path)))
         return max(0.0, refused[1] - self._clock()) if refused else 0.0
 
-    def refused(self, datacenter: str, file: ImageFile, hint: float | None) -> float:
-        """It was refused; the datacenter may have said for how long. Returns the rest."""
+    def record_failure(self, datacenter: str, file: ImageFile, hint: float | None) -> float:
+        """It was refused, with `hint` as Retry-After; returns the seconds until it may be sent again."""
         with self._lock:
             now = self._clock()
             # A file that nobody tried for hours is no longer there.
-            self._refused = {key: one for key, one in self._refused.items() if now - one[1] < 4 * self.LONGEST}
-            times = self._refused.get((datacenter, str(file.path)), (0, 0.0))[0]
-            rest = min(max(self.FIRST * 2.0 ** min(times, 10), hint or 0.0), self.LONGEST)
-            self._refused[datacenter, str(file.path)] = times + 1, now + rest
-            return rest
+            self._failures = {key: one for key, one in self._failures.items() if now - one[1] < 4 * self.LONGEST}
+            times = self._failures.get((datacenter, str(file.path)), (0, 0.0))[0]
+            seconds = min(max(self.FIRST * 2.0 ** min(times, 10), hint or 0.0), self.LONGEST)
+            self._failures[datacenter, str(file.path)] = times + 1, now + seconds
+            return seconds
 
-    def taken(self, datacenter: str, file: ImageFile) -> None:
+    def reset(self, datacenter: str, file: ImageFile) -> None:
         """It was accepted."""
         with self._lock:
-            self._refused.pop((datacenter, str(file.path)), None)
+            self._failures.pop((datacenter, str(file.path)), None)
 
 
-RESTS = Rests()  # of this process: Nodepool's builder makes a fleet for each of its upload workers
+BACKOFF = Backoff()  # of this process: Nodepool's builder makes a fleet for each of its upload workers
 
 
 class Upload:
@@ -79,7 +79,7 @@ class Upload:
         again: bool = False,
         strays: Collection[str] = (),
         on_news: Callable[[], None] = lambda: None,
-        rests: Rests,
+        backoff: Backoff,
     ) -> None:
         self.files = {name: file for name, file in files.items() if name in members}
         self.arrived: dict[str, str] = {}
@@ -88,13 +88,13 @@ class Upload:
         self._again = again
         self._strays = strays
         self._on_news = on_news
-        self._rests = rests
+        self._backoff = backoff
         self._news = threading.Condition()
         self._slots = threading.Semaphore(SLOTS)
         self._sent = False
         self._began = MACHINE.clock()
         for turn, (name, file) in enumerate(self.files.items()):
-            MACHINE.start(partial(self._carry, members[name], file, turn), f"openstack-api-upload-{name}")
+            MACHINE.start(partial(self._run, members[name], file, turn), f"openstack-api-upload-{name}")
 
     @property
     def done(self) -> bool:
@@ -121,28 +121,28 @@ class Upload:
             self._log.info("Image %s can be used, and is still on its way to %s", name, ", ".join(late))
         return arrived
 
-    def _carry(self, member: Member, file: ImageFile, turn: int) -> None:
+    def _run(self, member: Member, file: ImageFile, turn: int) -> None:
         """One datacenter's thread."""
-        rest = self._rests.left(member.name, file)
-        if rest:
-            refusal = TryElsewhere(f"{member.name}: refused this file, is asked again in {rest:.0f} s")
+        seconds = self._backoff.remaining(member.name, file)
+        if seconds:
+            refusal = TryElsewhere(f"{member.name}: refused this file, is asked again in {seconds:.0f} s")
             self._end(self.failed, member.name, refusal)
             return
         self._sent = True
         slot = self._slots.acquire(timeout=STALL * (1 + turn // SLOTS))
         try:
-            image = self._bring(member, file)
+            image = self._transfer(member, file)
         except Exception as error:
             self._refused(member, file, error)
             self._end(self.failed, member.name, error)
         else:
-            self._rests.taken(member.name, file)
+            self._backoff.reset(member.name, file)
             self._end(self.arrived, member.name, image)
         finally:
             if slot:
                 self._slots.release()
 
-    def _bring(self, member: Member, file: ImageFile) -> str:
+    def _transfer(self, member: Member, file: ImageFile) -> str:
         datacenter = member.datacenter
         if self._again:
             for stray in self._strays:
@@ -162,7 +162,7 @@ class Upload:
         hint = error.rest if isinstance(error, DatacenterError) else None
         said = f"Image {file.name} is missing in datacenter {member.name}"
         if self._again or file.path.is_file():
-            said += f", which is tried again in {self._rests.refused(member.name, file, hint):.0f} s"
+            said += f", which is tried again in {self._backoff.record_failure(member.name, file, hint):.0f} s"
         if not isinstance(error, DatacenterError):  # a fault of ours in one datacenter must not hide the others
             self._log.error("%s:", said, exc_info=error)
             return

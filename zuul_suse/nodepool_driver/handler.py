@@ -90,7 +90,7 @@ class SuseHandler(statemachine.StateMachineHandler):  # type: ignore[misc]
         limits = Quota(self.pool.max_servers, self.pool.max_cores, self.pool.max_ram)
         if not limits.covers(self._need(node_types)):
             return False
-        if any(self._fleet.images.seeks(self._stored_images(name)) for name in set(node_types)):
+        if any(self._fleet.images.is_pending(self._stored_images(name)) for name in set(node_types)):
             return True
         demands = self._demands(node_types)
         fits = self._fleet.fits_when_empty(demands)

@@ -213,7 +213,7 @@ class MissingImages:
 
     def _send(self, one: Missing) -> None:
         """Send it where it may be sent now, unless another builder is about to."""
-        due = {name: file for name, file in one.files.items() if not self._fleet.upload_rest(name, file)}
+        due = {name: file for name, file in one.files.items() if not self._fleet.upload_backoff(name, file)}
         if not due:
             return
         lock = self._zk().imageUploadLock(one.image, one.build_id, self._provider, blocking=False)

@@ -54,7 +54,7 @@ class SuseProvider(statemachine.StateMachineProvider):  # type: ignore[misc]
     def datacenter_of(self, node: Any) -> str | None:
         """Where a node is. Its zone was the datacenter's name when it was made, and may be another one's by now."""
         fleet: Fleet = self.adapter.fleet
-        return str(node.az) if node.az in fleet.members else fleet.datacenter_of(node.external_id)
+        return fleet.datacenter_of(node.external_id)
 
     # State machines
 
