@@ -213,7 +213,7 @@ class Fleet:
         """
         with self._lock:
             group.seen = self.clock()
-            here = None if group.is_alone(key) else group.anchor
+            here = group.anchor
             if here is None:
                 return self._move_all(group, prefer, avoid, exclude)
             away = {here: "the request's other nodes are there", **exclude}
@@ -237,7 +237,7 @@ class Fleet:
         return choice
 
     def _beside(self, group: Group, key: str, here: str) -> Choice:
-        needed = {key: group.demands[key]} if group.datacenter else group.demands
+        needed = {key: group.demands[key]} if group.under_way else group.demands
         choice = self._claim(needed, None, (), {name: "" for name in self.members if name != here})
         if choice.name is not None:
             group.settle(here)

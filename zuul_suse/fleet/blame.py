@@ -196,6 +196,7 @@ class Blame:
         breaker = self._breakers[datacenter]
         if fault is Fault.DATACENTER:
             breaker.failed()
+            self.leave(subject.label, datacenter)
             return
         with self._lock:
             known = self._labels[subject.label]

@@ -19,6 +19,7 @@ from zuul_suse.fleet.placement import Demand
 @dataclass(eq=False)
 class Group:
     """`datacenter` is where its claims and servers are, None while it has none; `moves` counts how often it left one.
+    `under_way` are launches that have asked for a server there.
 
     `kept` are servers that were ready before, in `kept_in`: they stay while launches retry beside them, and when the
     group moves others are made in their place. `usable` launches have a server that the shell has checked. In a `lost`
@@ -32,6 +33,7 @@ class Group:
     kept: dict[str, Demand] = field(default_factory=dict)
     kept_in: str | None = None
     failed: dict[str, tuple[str, float]] = field(default_factory=dict)  # by datacenter: why and when
+    under_way: frozenset[str] = frozenset()
     usable: frozenset[str] = frozenset()
     lost: bool = False
 
@@ -43,11 +45,7 @@ class Group:
     @property
     def anchor(self) -> str | None:
         """Where it has servers, or kept ones at least."""
-        return self.datacenter or (self.kept_in if self.kept else None)
-
-    def is_alone(self, key: str) -> bool:
-        """Whether there is nothing but this launch."""
-        return not self.kept and self.demands.keys() <= {key}
+        return self.datacenter if self.under_way else self.kept_in if self.kept else None
 
     def settle(self, name: str) -> None:
         """All of it has room in this datacenter from now on."""
@@ -61,7 +59,7 @@ class Group:
         """All of it gives up what it has."""
         self.datacenter = None
         self.moves += 1
-        self.usable = frozenset()
+        self.usable = self.under_way = frozenset()
 
 
 class Groups:

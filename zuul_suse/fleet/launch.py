@@ -154,6 +154,7 @@ class CreateMachine:
             if self.state != COMPLETE:
                 self._blame(self._attempt, "the launch took too long")
         self._group.usable -= {self._key}
+        self._group.under_way -= {self._key}
         self._group.failed = {}
 
     # Where
@@ -200,16 +201,15 @@ class CreateMachine:
         if choice.waits:
             self._could_wait_at = now
         hopeless = (bool(group.failed) and not choice.waits) or now - self._could_wait_at > self.OUTAGE
-        if refused or hopeless or group.lost or self._fleet.rests([self._demand]):
+        rests = not choice.waits and self._fleet.rests([self._demand])
+        if refused or hopeless or group.lost or rests:
             reasons = {**choice.reasons, **{name: why for name, (why, _) in group.failed.items()}}
             raise LaunchFailed("; ".join(f"{name}: {why}" for name, why in reasons.items()))
         if not self.waits:
             self._log.info("Launch waits for room: %s", choice)
         self.waits = str(choice)
-        if group.datacenter is not None and not group.is_alone(self._key) and now - self._waits_since > self.HOLD:
-            self._log.warning(
-                "All launches of the request leave datacenter %s: one has no room there", group.datacenter
-            )
+        if group.under_way and now - self._waits_since > self.HOLD:
+            self._log.warning("All launches of the request leave %s: one has no room there", group.datacenter)
             self._fleet.let_go(group)
             self._moves = group.moves
 
@@ -219,10 +219,8 @@ class CreateMachine:
         if not self.waits:
             return []
         here = group.datacenter
-        if here is None:
+        if not group.under_way:
             return [*group.demands.values()] if next(iter(group.demands), self._key) == self._key else []
-        if group.is_alone(self._key):
-            return [self._demand]
         order = self._demand.order
         return [replace(self._demand, order=lambda name: order(name) if name == here else "the request is elsewhere")]
 
@@ -255,6 +253,7 @@ class CreateMachine:
 
         self._log.info("Creating %s in datacenter %s", order.name, member.name)
         self._attempt = attempt
+        self._group.under_way |= {self._key}
         self.state = CREATING
         attempt.call = member.create(create)
 
@@ -401,6 +400,7 @@ class CreateMachine:
         self._log.warning("Launch leaves datacenter %s: %s", member.name, reason)
         if failed:
             self._group.failed[member.name] = (reason, member.clock())
+        self._group.under_way -= {self._key}
         self._attempt = None
         self._look_at = 0.0
         self.state = PLACING

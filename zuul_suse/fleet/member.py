@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Order, Quota, Server, total
-from zuul_suse.fleet.blame import Blame, Subject
+from zuul_suse.datacenter import UNLIMITED, Datacenter, DatacenterError, Quota, Server, total
+from zuul_suse.fleet.blame import Blame
 from zuul_suse.fleet.breaker import HALF_OPEN, OPEN, Breaker
 from zuul_suse.fleet.claims import Claims
 from zuul_suse.fleet.limiter import Limiter
@@ -203,14 +203,13 @@ class Member:
         if not self.breaker.enter():
             return False
         self.claims.add(needs)
-        for subject in self.subjects(demands.values()):
-            self.blame.enter(subject.label, self.name)
+        for label in self._labels(demands.values()):
+            self.blame.enter(label, self.name)
         return True
 
-    def subjects(self, demands: Iterable[Demand]) -> set[Subject]:
+    def _labels(self, demands: Iterable[Demand]) -> set[str]:
         """What failures of these are counted by here."""
-        orders = [(demand.label, demand.order(self.name)) for demand in demands]
-        return {Subject(label or order.image, order.image) for label, order in orders if isinstance(order, Order)}
+        return {demand.label or getattr(demand.order(self.name), "image", "") for demand in demands}
 
     def _asked(self, demands: Sequence[Demand]) -> tuple[Quota, str | None]:
         """What all of it takes here, and why it can't be done at all."""
@@ -257,7 +256,7 @@ class Member:
             rests = self._rests if self.clock() < self._rests_until else None
         if self.is_slow():
             rests = "does not answer"
-        labels = [subject.label for subject in self.subjects(demands)]
+        labels = self._labels(demands)
         blamed = next(filter(None, (self.blame.obstacle(label, self.name) for label in labels)), None)
         rests = rests or next(filter(None, (self.blame.full_for(label, self.name) for label in labels)), None)
         return Candidate(
