@@ -26,6 +26,7 @@ from zuul_suse.simulation.scenario import Scenario
 from zuul_suse.simulation.virtual_threads import VirtualThreads
 
 PASS = 1.0  # Nodepool's PoolWorker and its main loop
+LOOK = 5.0  # at the latest after so long what didn't fit is tried again though nothing has changed
 HANDLING = 0.03  # the PoolWorker's work for one request
 PATIENCE = 60.0  # our shell's default
 GOING = 300.0  # for so long a node that is being deleted is worth waiting for
@@ -127,11 +128,11 @@ class Host:
         self._begun = [request for request in self._begun if not request.done]
 
     def _look_around(self) -> None:
-        """Whether anything has changed by which something may fit now."""
+        """Whether anything has changed by which something may fit now; some of it does so by time alone."""
         first = self._queue.first(POOL)
         promised = None if first is None else (first.key, first.target)
         standing = [member.standing() for member in self._fleet.members.values()]
-        now = (standing, promised, self.launcher.changes)
+        now = (standing, promised, self.launcher.changes, self._threads.clock() // LOOK)
         if now != self._full_since:
             self._full_since = now
             self._full.clear()
