@@ -66,7 +66,7 @@ def test_server_that_will_not_go_costs_next_to_nothing(bench: Make, error: Excep
     one = bench(nbg=50)
     lists = hour(one, stuck(one, 1, error))
     assert one.twins["nbg"].calls["delete"] <= 20
-    assert lists <= 3600 / Pace.SLOW + 130, "hurried for two minutes, then as if nobody waited"
+    assert lists <= 3600 / Pace.SLOW + 40, "more and more rarely, then as if nobody waited"
     assert len(one.fleet.members["nbg"].reaper.stuck) == 1
 
 

@@ -124,8 +124,17 @@ def test_deletions_share_lists(clock: Clock, pace: Pace) -> None:
     for number in range(50):
         pace.going(str(number))
     assert pace.due(clock.now, 0.1) == clock.now + Pace.RELAXED
-    clock.now += Pace.FRESH
-    assert pace.due(clock.now, 0.1) == clock.now + Pace.SLOW, "they won't go so soon"
+
+
+def test_lists_are_hurried_less_and_less_for_what_does_not_go(clock: Clock, pace: Pace) -> None:
+    pace.going("a")
+    began = last = clock.now
+    lists = [last := pace.due(last, 0.1) for _ in range(60)]
+    assert sum(at <= began + 5 for at in lists) == 5
+    assert sum(at <= began + 60 for at in lists) <= 20
+    assert lists[-1] - lists[-2] == Pace.SLOW
+    last = lists[-1]
+    assert pace.due(last, 0.1, youngest=last) == last + Pace.QUICK
 
 
 def test_list_that_takes_long_is_not_asked_for_again_at_once(clock: Clock, pace: Pace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from concurrent.futures import Future
 
 import pytest
@@ -115,14 +116,16 @@ def test_what_is_handed_over_again_and_again_keeps_its_pace(grave: Grave) -> Non
     assert len(grave.deleted) <= 8
 
 
-def test_lists_are_hurried_for_a_server_that_may_go_soon_only(grave: Grave) -> None:
-    grave.servers = {"a": "1"}
+def test_lists_are_hurried_by_the_youngest_that_is_to_go(grave: Grave) -> None:
+    assert grave.reaper.youngest == -math.inf
+    grave.servers = {"a": "1", "b": "1"}
     grave.reaper.abandon("a")
-    assert grave.reaper.busy
     grave.sweep()
-    grave.clock.now += Reaper.FRESH
-    assert not grave.reaper.busy
-    assert grave.reaper.has("a")
+    grave.reaper.abandon("b")
+    since = grave.clock.now
+    grave.sweep()
+    grave.reaper.abandon("a")
+    assert grave.reaper.youngest == since
 
 
 def test_server_that_an_older_list_lacks_is_not_forgotten(grave: Grave) -> None:
@@ -136,9 +139,9 @@ def test_server_that_an_older_list_lacks_is_not_forgotten(grave: Grave) -> None:
 
 def test_server_that_is_gone_is_forgotten(grave: Grave) -> None:
     grave.reaper.abandon("a")
-    assert grave.reaper.busy
+    assert grave.reaper.has("a")
     grave.sweep()
-    assert not grave.reaper.busy
+    assert not grave.reaper.has("a")
 
 
 def test_late_server_is_found_by_its_tag_for_ten_minutes(grave: Grave) -> None:

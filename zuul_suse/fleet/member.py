@@ -135,7 +135,7 @@ class Member:
 
     def _poll_due(self, last: float, took: float) -> float:
         failures = self.poller.failures
-        due = last + Pace.WARY if self.breaker.state == OPEN else self.pace.due(last, took, self.reaper.busy)
+        due = last + Pace.WARY if self.breaker.state == OPEN else self.pace.due(last, took, self.reaper.youngest)
         if failures:
             due = max(min(due, last + Pace.WARY), last + min(Pace.QUICK * 2 ** min(failures - 1, 10), Pace.WARY))
         rests = self.limiter.rests_for

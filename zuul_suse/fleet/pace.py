@@ -9,6 +9,7 @@ which a slow flow pays with more lists. While nobody waits, a look now and then 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -26,7 +27,7 @@ class Pace:
     SHARE = 0.36  # of a list for each server that comes
     FLOW = 10.0  # seconds for which servers that came tell when the next will
     REST = 0.5  # of the time that a list took, before the next: a datacenter that is slow already must get on, too
-    FRESH = 60.0  # seconds for which a server that was told to go is looked for; most are gone by then
+    FADING = 0.2  # gap, as a part of the time for which the last one that was told to go is there still
     GUESS = 2.0  # of a boot, while none was seen
     DOUBT, MOST_DOUBT = 0.25, 3.5  # gap, as a part of the time that the very first boot takes already
     EARLY = 0.8  # part of the shortest boot of late in which no server can be up
@@ -84,8 +85,9 @@ class Pace:
             self._coming.pop(key, None)
             self._going.pop(key, None)
 
-    def due(self, last: float, took: float, busy: bool = False) -> float:
-        """When to list, if the last list was asked for at `last` and took so long. `busy`: others wait for changes."""
+    def due(self, last: float, took: float, youngest: float = -math.inf) -> float:
+        """When to list, if the last list was asked for at `last` and took so long. `youngest`: when the last server was
+        given up that is to go, too."""
         with self._lock:
             self._drop(last - self.DROPPED)
             times = [last + (self.WARY if self._clock() < self._wanted_until else self.SLOW)]
@@ -96,9 +98,9 @@ class Pace:
                     gap = max(gap, min(self.DOUBT * (last - first), self.MOST_DOUBT))
                 times.append(last + self.WARY)
                 times.append(max(last + gap, first + self.EARLY * min(self._boots, default=self.GUESS)))
-            going = sum(last - since < self.FRESH for since in self._going.values())
-            if going or busy:
-                times.append(last + (self.QUICK if going <= self.FEW else self.RELAXED))
+            youngest = max([youngest, *self._going.values()])
+            gap = self.QUICK if len(self._going) <= self.FEW else self.RELAXED
+            times.append(last + max(gap, self.FADING * (last - youngest)))
             return max(min(times), last + (1 + self.REST) * took)
 
     def _gap(self, count: int) -> float:

@@ -40,7 +40,6 @@ class Reaper:
 
     LATE = 600.0  # so long after a failed create call its server may still turn up
     AGAIN, LONGEST_AGAIN = 5.0, 300.0  # from one delete call to the next, twice as long each time
-    FRESH = 60.0  # so long lists are hurried for a server that is to go; most go within seconds
     STUCK = 300.0  # a server that is still there after so long won't go by itself
 
     def __init__(
@@ -58,11 +57,10 @@ class Reaper:
         self.stuck: set[str] = set()  # those of them that won't go
 
     @property
-    def busy(self) -> bool:
-        """Whether a server is to go of which it may soon be heard."""
+    def youngest(self) -> float:
+        """When the last server that is to go was handed over; lists are hurried for those that may go soon."""
         with self._lock:
-            youngest = max((doomed.since for doomed in self._doomed.values()), default=-math.inf)
-        return self._clock() - youngest < self.FRESH
+            return max((doomed.since for doomed in self._doomed.values()), default=-math.inf)
 
     def has(self, server_id: str) -> bool:
         """Whether this server is to go already."""
