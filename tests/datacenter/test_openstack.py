@@ -750,7 +750,7 @@ def test_what_was_known_holds_while_it_can_not_be_read(cloud: MockCloud, fault: 
     for kept in (datacenter._catalog.flavors, datacenter._catalog.networks):
         kept._read_at -= 3600
     for _ in range(2):
-        member.poller.limits.outdate()
+        member.poller.outdate_limits()
         member.poller.poll()
         (server,) = member.poller.snapshot.servers.values()
         assert server.need == Quota(1, 4, 8192)

@@ -159,7 +159,7 @@ def test_limits_are_read_again_when_the_datacenter_does_not_agree_with_them() ->
     script.poller.poll()
     script.poller.poll()
     assert script.limits_read == 1
-    script.poller.limits.outdate()
+    script.poller.outdate_limits()
     script.poller.poll()
     script.poller.poll()
     assert script.limits_read == 2

@@ -182,7 +182,7 @@ class Member:
                 self._full_until = self.clock() + rest
         if not known:
             self._rest(rest, "said that it is full")
-        self.poller.limits.outdate()
+        self.poller.outdate_limits()
 
     def _rest(self, seconds: float, why: str) -> None:
         with self._lock:

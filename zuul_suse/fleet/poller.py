@@ -66,7 +66,7 @@ class Limits:
         self._call: Future[Quota] | None = None
 
     def outdate(self) -> None:
-        """Read them with the next list."""
+        """See `Poller.outdate_limits`."""
         self._due = -math.inf
 
     def refresh(self) -> None:
@@ -155,6 +155,10 @@ class Poller:
     def reconsider(self) -> None:
         """It may be time to poll sooner than it was."""
         self._wake.set()
+
+    def outdate_limits(self) -> None:
+        """Read them with the next list: the datacenter doesn't agree with what we know."""
+        self.limits.outdate()
 
     @property
     def failing(self) -> bool:
