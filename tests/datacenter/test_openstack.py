@@ -739,6 +739,16 @@ def test_servers_are_listed_whatever_else_fails(cloud: MockCloud, what: str, fau
     member.close()
 
 
+def test_networks_hold_a_list_up_for_seconds_only_and_not_each_time(cloud: MockCloud) -> None:
+    cloud.server(1)
+    fail(cloud, "networks", "hangs")
+    datacenter = opened(cloud)
+    for _ in range(5):
+        assert len(datacenter.list_servers()) == 1
+    asked = [request for request in cloud.mock.request_history if request.path.endswith("/networks")]
+    assert [request.timeout for request in asked] == [(5.0, 5.0)]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_was_known_holds_while_it_can_not_be_read(cloud: MockCloud, fault: str) -> None:
     """An hour later, for the limits, the flavors and the networks."""
