@@ -64,6 +64,23 @@ def test_unbroken_row_of_such_answers_is_an_outage(bench: Make) -> None:
     assert one.fleet.place([demand()]).name is None
 
 
+def test_limits_that_are_put_off_hide_no_outage(bench: Make) -> None:
+    """Every answer asks for a minute: limits that are due before each list must not keep lists from being asked for."""
+    one = bench(nbg=5)
+    member = one.fleet.members["nbg"]
+    one.twins["nbg"].fault = "too-many-requests"
+    one.clock.now += 301
+    for _ in range(4):
+        member.poller.poll()
+        one.clock.now += 60
+    assert one.twins["nbg"].calls["list_servers"] == 1 + 3
+    assert member.breaker.state != "closed"
+    one.twins["nbg"].fault = "none"
+    limits = one.twins["nbg"].calls["limits"]
+    member.poller.poll()
+    assert one.twins["nbg"].calls["limits"] == limits + 1
+
+
 def test_list_that_was_not_asked_for_is_no_failure(bench: Make) -> None:
     one = bench(nbg=5)
     member = one.fleet.members["nbg"]

@@ -185,9 +185,13 @@ class Poller:
                 self._wake.wait(pause)
 
     def poll(self) -> None:
-        """One list, and now and then the limits; reports to `on_poll` and never raises."""
+        """One list, and now and then the limits; reports to `on_poll` and never raises.
+
+        While lists fail limits aren't asked for: a Retry-After in their answer would put each next list off.
+        """
         try:
-            self.limits.refresh()
+            if not self.failures:
+                self.limits.refresh()
             self.asked_at = asked_at = self._clock()
             self._asking = True
             servers = {server.id: server for server in self._list_servers()}
@@ -199,6 +203,7 @@ class Poller:
         if self.failures:
             self._log.info("Lists again")
             self.limits.outdate()
+            self.limits.refresh()
         self.failures = 0
         self.snapshot = Snapshot(self.snapshot.number + 1, asked_at, servers, self.limits.value)
         self._report(self.snapshot)
