@@ -61,6 +61,36 @@ def hour(one: Bench, ids: list[str]) -> int:
     return lists
 
 
+class Gauges:
+    """The last value of each."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    def gauge(self, name: str, value: float) -> None:
+        self.values[name] = value
+
+    def count(self, name: str) -> None:
+        pass
+
+    def time(self, name: str, seconds: float) -> None:
+        pass
+
+
+def test_gauge_counts_those_that_will_not_go(bench: Make) -> None:
+    one = bench(nbg=50)
+    member, gauges = one.fleet.members["nbg"], Gauges()
+    member.metrics = gauges
+    ids = stuck(one, 3)
+    assert gauges.values["servers.stuck"] == 0
+    hour(one, ids)
+    assert gauges.values["servers.stuck"] == 3
+    for server_id in ids:
+        one.twins["nbg"]._servers.take(server_id)
+    one.poll()
+    assert gauges.values["servers.stuck"] == 0
+
+
 @pytest.mark.parametrize("error", [None, TryElsewhere("nbg: DELETE servers: 500")])
 def test_server_that_will_not_go_costs_next_to_nothing(bench: Make, error: Exception | None) -> None:
     one = bench(nbg=50)
