@@ -295,7 +295,7 @@ def read_log(path):
             while size < LOG_BYTES and (piece := file.readline(TEXT_BYTES)):
                 size += len(piece)
                 if begins:
-                    log.take(piece.decode("utf-8", "replace").rstrip())
+                    log.take(ESCAPES.sub("", piece.decode("utf-8", "replace")).rstrip())
                 begins = piece.endswith(b"\n")
     except FileNotFoundError:
         pass
