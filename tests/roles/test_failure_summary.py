@@ -210,6 +210,14 @@ def test_a_loop_that_was_cut_off_is_named(tmp_path: Path) -> None:
     assert summary(tmp_path, [], text) == ["j: timed out in task [r : Wait for each]"]
 
 
+def test_an_error_in_colours_is_read(tmp_path: Path) -> None:
+    text = (
+        START.format(phase="RUN", path="a/run.yaml") + "2026-11-27 10:00:00.2 | \x1b[0;31mERROR! no such role\x1b[0m\n"
+    )
+    text += TIMED_OUT.replace("TIMED_OUT", "NORMAL")
+    assert summary(tmp_path, [], text) == ["j: failed in playbook run.yaml: no such role"]
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a":' * 100_000, "[{", '[{"phase": "run", "stats": 3}]', "[7]", '{"a": 1}']
 )

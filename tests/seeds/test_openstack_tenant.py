@@ -98,7 +98,9 @@ class Tenant:
             for name, folders in ((TRUSTED, layers), (OURS, own))
         }
         self.files: Files = read | UPSTREAM
-        stanza = yaml.safe_load((root / "seeds" / "config-project-openstack" / "tenant-projects.yaml").read_text())
+        stanza = yaml.safe_load(
+            (root / "seeds" / "config-project-openstack" / "tenant-projects-openstack.yaml").read_text()
+        )
         self._stanza = {"config-projects": [TRUSTED], **stanza}
         TenantParser.tenant_source(self._stanza)
         self._source = self._connections.getSource("gerrit")
@@ -244,7 +246,9 @@ def test_who_changes_our_own_zuul_files_is_told_what_is_wrong(tenant: Tenant, pr
 
 def test_the_stanza_for_operators_is_what_the_sandbox_has(root: Path) -> None:
     seed = mirror.read_seed("openstack.yaml")
-    stanza = yaml.safe_load((root / "seeds" / "config-project-openstack" / "tenant-projects.yaml").read_text())
+    stanza = yaml.safe_load(
+        (root / "seeds" / "config-project-openstack" / "tenant-projects-openstack.yaml").read_text()
+    )
     own, *single, group = stanza["untrusted-projects"]
     assert own == {OURS: {"extra-config-paths": list(seed.own_config_paths)}}
     taken = {name: options for entry in single for name, options in entry.items()}

@@ -66,7 +66,7 @@ def load(root: Path, pipelines: str, *more: Path, openstack: bool = True) -> Any
     tenant.max_nodes_per_job, tenant.max_job_timeout = 6, 21600
     parsed = model.ParsedConfig()
     seed = root / "seeds" / "config-project"
-    trusted_files = [seed / "zuul.d" / "base-job.yaml", seed / pipelines / "pipelines.yaml"]
+    trusted_files = sorted({seed / "zuul.d" / "base-job.yaml", *(seed / pipelines).glob("*.yaml")})
     folders = ("zuul.d", "zuul-openstack.d") if openstack else ("zuul.d",)
     for name, trusted, files in (
         ("suse/config-project", True, trusted_files),
@@ -98,7 +98,7 @@ def layout(root: Path) -> Any:  # noqa: ANN401
 
 
 def test_zuul_takes_the_configuration(layout: Any) -> None:  # noqa: ANN401
-    assert set(layout.pipeline_managers) == {"check", "manual", "periodic"}
+    assert set(layout.pipeline_managers) == {"check", "configuration", "manual", "periodic"}
     assert "zuul-suse-selftest-unit" in layout.jobs
 
 
@@ -189,14 +189,14 @@ def test_the_night_is_a_time_that_zuul_knows(layout: Any) -> None:  # noqa: ANN4
     assert ZuulCronTrigger(jitter=int(jitter), **cron)
 
 
-def test_no_start_and_no_merge_conflict_comment(layout: Any) -> None:  # noqa: ANN401
-    """One comment per patch set; an empty list of merge-conflict reporters would mean those of a failure."""
+def test_no_comment_at_a_start_a_conflict_or_a_fault_in_zuul_files(layout: Any) -> None:  # noqa: ANN401
+    """One comment per patch set; an empty list of reporters for the last two would mean those of a failure."""
     for name in ("check", "manual"):
         pipeline = layout.pipeline_managers[name].pipeline
         assert pipeline.start_actions == []
         assert pipeline.enqueue_actions == []
-        (silent,) = pipeline.merge_conflict_actions
-        assert (silent._create_comment, silent._labels, silent._submit) == (False, {}, False)
+        for (silent,) in (pipeline.merge_conflict_actions, pipeline.config_error_actions):
+            assert (silent._create_comment, silent._labels, silent._submit) == (False, {}, False)
 
 
 def test_votes(layout: Any) -> None:  # noqa: ANN401
@@ -278,7 +278,7 @@ def started(layout: Any, kind: str, account: str, **more: object) -> set[str]:  
 
 @pytest.mark.parametrize("kind", ["patchset-created", "change-restored"])
 def test_a_patch_set_that_is_new_or_back_is_judged(layout: Any, kind: str) -> None:  # noqa: ANN401
-    assert "check" in started(layout, kind, "devon")
+    assert started(layout, kind, "devon") == {"check", "configuration"}
 
 
 @pytest.mark.parametrize("kind", ["change-abandoned", "change-merged", "wip-state-changed", "vote-deleted"])

@@ -215,7 +215,7 @@ def the_failure(playbook, host, ignored):
 
     for key, order in (("ignored", doubt), ("rescued", doubt_of_rescue)):
         spare = min(max(count.get(key, 0), 0), len(failures) - 1)
-        dropped = sorted(failures, key=order)[: max(spare, 0)]
+        dropped = set(sorted(failures, key=order)[: max(spare, 0)])
         failures = [at for at in failures if at not in dropped]
     return results[failures[0]][1:] if failures else None
 
@@ -234,10 +234,10 @@ def from_json(playbooks, job, log=None):
     """Say what failed in the first of these playbooks that failed."""
     for playbook in playbooks:
         banners = log.banners_of(playbook.get("playbook")) if log else []
-        hosts = failed_hosts(playbook)
+        hosts = failed_hosts(playbook)[: 4 * LIMIT]
         ignored = ignored_in_log(playbook, banners) if hosts and banners else set()
         failures = [(host, the_failure(playbook, host, ignored)) for host in hosts]
-        sentences = [sentence(playbook, host, *failure, job) for host, failure in failures[: 4 * LIMIT] if failure]
+        sentences = [sentence(playbook, host, *failure, job) for host, failure in failures if failure]
         if sentences:
             return sentences[:LIMIT]
     return []
@@ -295,7 +295,7 @@ def read_log(path):
             while size < LOG_BYTES and (piece := file.readline(TEXT_BYTES)):
                 size += len(piece)
                 if begins:
-                    log.take(piece.decode("utf-8", "replace").rstrip())
+                    log.take(ESCAPES.sub("", piece.decode("utf-8", "replace")).rstrip())
                 begins = piece.endswith(b"\n")
     except FileNotFoundError:
         pass
