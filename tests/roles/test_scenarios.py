@@ -27,6 +27,7 @@ HARMLESS = [
     "ensure-boot-script",
     "ensure-crowbar-mirrors",
     "ensure-crowbar-nodes",
+    "ensure-packages",
     "ensure-workspace",
     "ensure-zypper-repos",
     "fetch-node-output",
