@@ -7,7 +7,7 @@ there. Ends with the sentences that zypper had beside success, or with one line 
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.zypper_calls import DONE, Zypper, reason, told
+from ansible.module_utils.zypper_calls import DONE, Zypper, reason, skipped, told
 
 
 def missing(module, root, names):
@@ -39,7 +39,8 @@ def main():
     zypper = Zypper(module, given["root"], given["lock_timeout"])
     code, text = zypper.run("install", "--auto-agree-with-licenses", *names)
     if code not in DONE:
-        module.fail_json(msg=f"zypper can't install {', '.join(given['names'])}: exit {code}: {reason(text)}")
+        without = f" (skipped: {', '.join(skipped(text))})" if skipped(text) else ""
+        module.fail_json(msg=f"zypper can't install {', '.join(given['names'])}: exit {code}: {reason(text)}{without}")
     module.exit_json(changed="Nothing to do" not in text, said=told(code, text))
 
 

@@ -51,11 +51,10 @@ def skipped(text):
 
 
 def reason(text, causes=WHY):
-    """Return the line that says why zypper failed, else its first one, and what it went on without."""
+    """Return the line that says why zypper failed, else its first one."""
     lines = lines_of(text)
     found = [line for cause in causes for line in lines if re.search(cause, line)] + lines
-    names = skipped(text)
-    return (found or ["zypper prints nothing"])[0] + (f" (skipped: {', '.join(names)})" if names else "")
+    return (found or ["zypper prints nothing"])[0]
 
 
 def told(code, text):
