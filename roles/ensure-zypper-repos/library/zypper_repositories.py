@@ -3,8 +3,8 @@
 """Make zypper's repositories what a site wants: remove some, write some, read each of them once.
 
 Runs on a node, called by the role ensure-zypper-repos. Owns the files of the wanted repositories in repos.d, which none
-but root can read, since an address may hold a password or a token; neither leaves this module, and Ansible's own record of
-its parameters lacks them. A repository that a service brings would come back with the next refresh: the service is
+but root can read, since an address may hold a password or a token; neither leaves this module, and Ansible's own record
+of its parameters lacks them. A repository that a service brings would come back with the next refresh: the service is
 disabled. Ends with sentences on that, or with one line for each repository that can't be read.
 """
 
