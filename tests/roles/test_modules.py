@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ SEEDED = ROOT / "seeds" / "config-project" / "roles"
 
 failure_summary = load(SEEDED / "write-failure-summary" / "library" / "failure_summary.py")
 log_manifest = load(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
+pem_certificates = load(SEEDED / "ensure-ca-bundle" / "library" / "pem_certificates.py")
 pem_anchors = load(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
 file_comments = load(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
 devstack_failure = load(ROOT / "roles" / "write-devstack-summary" / "library" / "devstack_failure.py")
@@ -187,26 +190,85 @@ def test_manifest(tmp_path: Path) -> None:
     assert page["mimetype"] == "text/html"
 
 
-ONE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-TWO = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
+@pytest.fixture(scope="session")
+def pems() -> list[str]:
+    """Two certificates that nobody trusts, as openssl writes them."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+               "-days", "2", "-keyout", "/dev/null", "-subj"]  # fmt: skip
+    return [
+        subprocess.run([*command, f"/CN={name}"], capture_output=True, text=True, check=True).stdout
+        for name in ("one", "two")
+    ]
 
 
-def test_anchors_follow_the_bundle(tmp_path: Path) -> None:
-    """One file per certificate, twice the same is one; what left the bundle goes, and others' files stay."""
+def test_anchors_follow_the_bundle(tmp_path: Path, pems: list[str]) -> None:
+    """One file per certificate; what left the bundle goes, what was cut off comes back, and others' files stay."""
     (tmp_path / "theirs.crt").write_text("x")
-    both = pem_anchors.split(f"# comment\n{ONE}\n{TWO}{ONE}")
-    written, removed = pem_anchors.lay(both, str(tmp_path), "site", ".crt")
+    written, removed = pem_anchors.lay(pem_anchors.marked(pems), str(tmp_path), "site", ".crt")
     assert (len(written), removed) == (2, [])
-    assert {(tmp_path / name).read_text() for name in written} == {ONE, TWO}
-    written, removed = pem_anchors.lay(pem_anchors.split(TWO), str(tmp_path), "site", ".crt")
+    assert {(tmp_path / name).read_text() for name in written} == set(pems)
+    (tmp_path / written[0]).write_text(pems[0][:99])
+    again, _ = pem_anchors.lay(pem_anchors.marked(pems), str(tmp_path), "site", ".crt")
+    assert again == written[:1]
+    written, removed = pem_anchors.lay(pem_anchors.marked(pems[1:]), str(tmp_path), "site", ".crt")
     assert (written, len(removed)) == ([], 1)
     assert sorted(p.name for p in tmp_path.iterdir())[-1] == "theirs.crt"
 
 
-def test_check_mode_writes_nothing(tmp_path: Path) -> None:
-    written, _ = pem_anchors.lay(pem_anchors.split(ONE), str(tmp_path / "new"), "site", ".crt", dry_run=True)
+def test_check_mode_writes_nothing(tmp_path: Path, pems: list[str]) -> None:
+    certificates = pem_anchors.marked(pems[:1])
+    written, _ = pem_anchors.lay(certificates, str(tmp_path / "new"), "site", ".crt", dry_run=True)
     assert len(written) == 1
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "comment", [b"# Stra\xdfe\n", b"\xef\xbb\xbf", b"\xff\xfe\x00\n", b"\0\n", b"subject=/CN=x\r\n"]
+)
+def test_nothing_but_certificates_of_a_bundle_is_read(pems: list[str], comment: bytes) -> None:
+    one, two = (pem.encode() for pem in pems)
+    other = b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+    bundle = comment + one.replace(b"\n", b"\r\n") + comment + other + two + one
+    assert pem_certificates.certificates(bundle) == pems
+
+
+def test_other_names_of_a_certificate(pems: list[str]) -> None:
+    """OpenSSL's TRUSTED ones have what they are trusted for behind them."""
+    body = base64.b64decode("".join(pems[0].splitlines()[1:-1]))
+    for kind, data in (("X509 ", body), ("TRUSTED ", body + b"\x30\x03\x0c\x01x")):
+        text = f"-----BEGIN {kind}CERTIFICATE-----\n{base64.b64encode(data).decode()}\n-----END {kind}CERTIFICATE-----"
+        assert pem_certificates.certificates(text.encode()) == pems[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{one}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "has a private key in it: leave"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA", "has a private key in it: leave"),
+        ("", "no certificate in it (PEM"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "no certificate in it (PEM"),
+        ("\n{one}-----BEGIN CERTIFICATE-----\nA*==\n-----END CERTIFICATE-----\n", "at line {line}: no base64"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the certificate at line 1: no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n",
+            "the certificate at line 1: no certificate",
+        ),
+        ("{one}-----BEGIN CERTIFICATE-----\nMAMC", "has 2 certificates that begin and 1 that end"),
+        ("{cut}{one}", "has 2 certificates that begin and 1 that end"),
+    ],
+)
+def test_a_bundle_that_can_not_be_used(pems: list[str], text: str, fault: str) -> None:
+    line = pems[0].count("\n") + 2
+    with pytest.raises(pem_certificates.Unfit) as told:
+        pem_certificates.certificates(text.format(one=pems[0], cut=pems[0][:200]).encode())
+    assert fault.format(line=line) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_bundle_has_a_largest_size(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * (pem_certificates.SIZE + 1))
+    with pytest.raises(pem_certificates.Unfit, match="larger than 8 MiB"):
+        pem_certificates.read(str(tmp_path / "large"))
 
 
 def test_comments() -> None:
