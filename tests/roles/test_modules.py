@@ -281,6 +281,110 @@ def test_comments() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("line", "path", "number", "message"),
+    [
+        ("größe.py:1:2: x", "größe.py", 1, "x"),
+        ("a b.py:1: x", "a b.py", 1, "x"),
+        (" led.py:1: x", " led.py", 1, "x"),
+        ("c:7:d.py:1:2: x: y:3: z", "c:7:d.py", 1, "x: y:3: z"),
+        ("\x1b[1ma b.py\x1b[0m:1:2: \x1b[31mx\x1b[0m", "a b.py", 1, "x"),
+        ("a b.py:1: " + "x" * 5000, "a b.py", 1, "x" * 999 + "…"),
+        ("a b.py:1: x\x07y\u202ez", "a b.py", 1, "x y z"),
+    ],
+)
+def test_names_and_texts_of_comments(line: str, path: str, number: int, message: str) -> None:
+    changed = {"größe.py", "a b.py", " led.py", "c:7:d.py"}
+    assert file_comments.comments([line], "/r", changed, 9) == {
+        path: [{"line": number, "message": message, "level": "warning"}]
+    }
+
+
+@pytest.mark.parametrize(
+    "line", ["a.py:0:1: x", "a.py:12345678901: x", "a.py:1:", "a.py:x: y", "b.py:1: x", "", ":1: x"]
+)
+def test_what_gerrit_takes_no_comment_on(line: str) -> None:
+    assert file_comments.comments([line], "/r", {"a.py"}, 9) == {}
+
+
+class Git:
+    """The module's way to run a program, and what it ends with."""
+
+    def run_command(self, command: list[str], encoding: None) -> tuple[int, bytes, bytes]:
+        done = subprocess.run(command, capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def fail_json(self, msg: str) -> None:
+        raise SystemExit(msg)
+
+
+def commit(repository: Path, *words: str) -> None:
+    git = ["git", "-C", str(repository), "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A first commit with names that git quotes, one that is no UTF-8 among them."""
+    folder = tmp_path / "r"
+    commit(tmp_path, "init", "-q", "r")
+    for name in (
+        b"gr\xc3\xb6\xc3\x9fe.py",
+        b'qu"ote.py',
+        b"tab\t.py",
+        b"line\n.py",
+        b"back\\.py",
+        b"latin\xff.py",
+        b"a.py",
+    ):
+        (folder / os.fsdecode(name)).write_text("1\n" * 30)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.py").touch()
+    commit(folder, "add", ".")
+    commit(folder, "commit", "-q", "-m", "first")
+    return folder
+
+
+FIRST = {"größe.py", 'qu"ote.py', "tab\t.py", "line\n.py", "back\\.py", "a.py", "sub/b.py"}
+
+
+def test_a_first_commit_brings_all_its_files(repository: Path) -> None:
+    assert file_comments.changed_files(Git(), str(repository)) == ("", FIRST)
+
+
+def test_a_folder_of_the_repository_and_the_users_configuration(repository: Path) -> None:
+    """Names are from the repository's root, as Zuul wants them, whatever git is configured to do."""
+    for name, value in (("diff.relative", "true"), ("core.quotePath", "true"), ("diff.noprefix", "true")):
+        commit(repository, "config", name, value)
+    prefix, changed = file_comments.changed_files(Git(), str(repository / "sub"))
+    assert (prefix, changed) == ("sub/", FIRST)
+    found = file_comments.comments(
+        ["b.py:1: x", "../a.py:1: y", "a.py:1: z"], str(repository / "sub"), changed, 9, prefix
+    )
+    assert sorted(found) == ["a.py", "sub/b.py"]
+
+
+def test_removed_renamed_and_merged_files(repository: Path) -> None:
+    commit(repository, "checkout", "-q", "-b", "side")
+    commit(repository, "mv", "a.py", "renamed.py")
+    commit(repository, "rm", "-q", "sub/b.py")
+    commit(repository, "commit", "-q", "-m", "side")
+    assert file_comments.changed_files(Git(), str(repository))[1] == {"renamed.py"}
+    commit(repository, "checkout", "-q", "-")
+    commit(repository, "commit", "-q", "--allow-empty", "-m", "other")
+    assert file_comments.changed_files(Git(), str(repository))[1] == set()
+    commit(repository, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    assert file_comments.changed_files(Git(), str(repository))[1] == {"renamed.py"}
+
+
+def test_what_is_no_repository_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"directory: {tmp_path}: fatal: not a git repository"):
+        file_comments.changed_files(Git(), str(tmp_path))
+    commit(tmp_path, "init", "-q", ".")
+    with pytest.raises(SystemExit, match=f"directory: {tmp_path}: "):
+        file_comments.changed_files(Git(), str(tmp_path))
+
+
 def test_what_devstacks_die_says_is_told_and_not_that_it_cleans_up(tmp_path: Path) -> None:
     """`die` ends the trace, so nothing but the words themselves tells the clean-up from what was before it."""
     (tmp_path / "logs").mkdir()
