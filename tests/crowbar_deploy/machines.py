@@ -259,8 +259,8 @@ class Machines:
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook]
         more = ["--limit", hosts, "-e", json.dumps({"zuul_success": str(success)})]
         return subprocess.run(
-            [*map(str, command), *more], env=self.environment() | variables, cwd=self.folder, capture_output=True, text=True,
-            timeout=280, check=False,
+            [*map(str, command), *more], env=self.environment() | variables, cwd=self.folder, capture_output=True,
+            text=True, timeout=280, check=False,
         )  # fmt: skip
 
     def calls(self) -> list[str]:
