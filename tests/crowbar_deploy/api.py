@@ -152,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.crowbar.lock:
             self.crowbar.calls.append(f"{self.command} {self.path}")
             if self.path.startswith("/mirror/"):
-                path = self.crowbar.mirror / self.path.removeprefix("/mirror/")
+                path = self.crowbar.mirror / self.path.removeprefix("/mirror/").partition("?")[0]
                 found = path.is_file()
                 self.answer(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND, path.read_bytes() if found else b"")
             elif self.path == "/api/status":

@@ -240,7 +240,7 @@ class Machines:
         }  # fmt: skip
 
     def play(
-        self, name: str, *, role: str = "", hosts: str = "all", success: bool = True
+        self, name: str, *, role: str = "", hosts: str = "all", success: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the jobs', or one role of it as the playbook calls it."""
         inventory = self.folder / "inventory.json"
@@ -259,8 +259,8 @@ class Machines:
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook]
         more = ["--limit", hosts, "-e", json.dumps({"zuul_success": str(success)})]
         return subprocess.run(
-            [*map(str, command), *more], env=self.environment(), cwd=self.folder, capture_output=True, text=True,
-            timeout=280, check=False,
+            [*map(str, command), *more], env=self.environment() | variables, cwd=self.folder, capture_output=True,
+            text=True, timeout=280, check=False,
         )  # fmt: skip
 
     def calls(self) -> list[str]:

@@ -30,7 +30,7 @@ BEFORE = {
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The `msg` of each task that failed."""
     found = re.findall(r"^(?:fatal|failed): .*?=> (\{.*\})$", done.stdout, re.MULTILINE)
-    return [str(json.loads(text)["msg"]) for text in found]
+    return [str(json.loads(text).get("msg", "")) for text in found]
 
 
 def fails(machines: Machines, role: str, *parts: str) -> None:
@@ -165,6 +165,44 @@ def test_an_image_that_can_not_be_mounted(machines: Machines) -> None:
         "ensure_crowbar_mirrors_found": {"platform": "suse-12.4", "images": [image], "repositories": []}
     }
     fails(machines, ADMIN, "image sles-media (http://", "can't be mounted: mount: ", "failed to setup loop device")
+
+
+def test_a_mirrors_password_is_written_down_nowhere(machines: Machines) -> None:
+    """Not in what a task ends with, in its parameters or its items, and in no file that others can read."""
+    urls = {
+        name: url.replace("://", "://joe:hunter2@") + "?t0ken-of-ours"
+        for name, url in machines.given()["crowbar_urls"][RELEASE].items()
+    }
+    machines.variables["crowbar_urls"] = {RELEASE: urls}
+    images = [
+        {"id": name, "folder": folder, "url": urls[name]}
+        for name, folder in (("sles-media", "install"), ("cloud", "repos/Cloud"))
+    ]
+    names = ["sles12-sp4-pool", "sles12-sp4-updates"]
+    found = {"platform": "suse-12.4", "images": images}
+    found["repositories"] = [{"id": name, "name": name, "url": urls[name]} for name in names]
+    for name, role in (("deploy-pre", ""), ("deploy", ADMIN)):
+        machines.variables |= {"ensure_crowbar_mirrors_found": found} if role else {}
+        done = machines.play(name, role=role, ANSIBLE_VERBOSITY="3")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "invocation" in done.stdout
+        assert not [word for word in ("joe", "hunter2", "t0ken") if word in done.stdout + done.stderr]
+    files = [path for path in (machines.folder / "admin/etc").rglob("*") if path.is_file()]
+    holding = {path.name: path.stat().st_mode & 0o777 for path in files if b"hunter2" in path.read_bytes()}
+    assert holding == {"repos.yml": 0o600} | {f"{name}.repo": 0o600 for name in names}
+
+
+def test_an_image_that_can_not_be_fetched_is_named_without_its_password(machines: Machines) -> None:
+    url = machines.site.url.replace("://", "://joe:hunter2@") + "/mirror/gone.iso?t0ken-of-ours"
+    image = {"id": "sles-media", "folder": "install", "url": url}
+    machines.variables["ensure_crowbar_mirrors_found"] = {
+        "platform": "suse-12.4", "images": [image], "repositories": []
+    }  # fmt: skip
+    done = machines.play("deploy", role=ADMIN)
+    assert "image sles-media (http://***@127.0.0.1:" in messages(done)[-1]
+    assert "can't be fetched: " in messages(done)[-1]
+    assert "404" in messages(done)[-1]
+    assert not [word for word in ("joe", "hunter2", "t0ken") if word in done.stdout + done.stderr]
 
 
 def test_zypper_fails(after: Machines) -> None:

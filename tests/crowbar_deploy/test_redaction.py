@@ -89,6 +89,11 @@ def test_a_secret_in_an_address_or_a_command(text: str, secret: str) -> None:
     assert "nova" in found or "http://x/" in found or "root" in found
 
 
+def test_a_mirrors_address_in_zyppers_words() -> None:
+    text = "1 | site | Yes | https://joe@mirror.example.org/pool?t0ken | \n"
+    assert clean(text) == "1 | site | Yes | https://***@mirror.example.org/pool?*** | \n"
+
+
 def test_json_by_its_names_at_every_depth() -> None:
     content = {
         "attributes": {

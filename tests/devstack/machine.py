@@ -14,13 +14,17 @@ from pathlib import Path
 
 from .releases import Release
 
-# Written down, never run.
+# Written down, never run. Of the caller's environment sudo keeps little: the wait for zypper's lock must be behind it.
 SUDO = """\
 #!/bin/bash
-while [[ "$1" == -* || "$1" == *=* || "$1" == env ]]; do shift; done
+given=()
+while [[ "$1" == -* || "$1" == *=* || "$1" == env ]]; do
+    [[ "$1" != *=* ]] || given+=("$1")
+    shift
+done
 echo "$*" >>"$MACHINE/calls"
 case $1 in
-    zypper | rpm) exec "$@" ;;
+    zypper | rpm) exec env -u ZYPP_LOCK_TIMEOUT "${given[@]}" "$@" ;;
     tee) cat >>"$MACHINE/written" ;;
     *) [[ -t 0 ]] || cat >/dev/null ;;
 esac

@@ -11,7 +11,7 @@ import pytest
 from . import overlay
 from .conftest import PLAIN
 from .machine import Machine
-from .releases import Release
+from .releases import RELEASES, Release
 from .stub import make_tree
 from .test_overlay import said as said_offline
 from .test_overlay import stack as stack_offline
@@ -90,6 +90,86 @@ def test_another_fault_of_zyppers_is_shown(machine: Machine, tree: Path) -> None
     assert done.returncode == 1
     assert "the disk is full\n" in done.stdout
     assert "zypper would not install what devstack wants" in done.stderr
+
+
+# The root has no such program, so that the script fails.
+SPEC = """\
+Name: bad-script
+Version: 1
+Release: 1
+Summary: x
+License: none
+BuildArch: noarch
+Provides: /bin/no-such
+%description
+x
+%post -p /bin/no-such
+%files
+"""
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a package whose script fails."""
+    folder = tmp_path_factory.mktemp("odd") / "odd"
+    folder.mkdir()
+    (folder / "bad-script.spec").write_text(SPEC)
+    build = ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {folder}/build", "--define", f"_rpmdir {folder}"]
+    subprocess.run([*build, str(folder / "bad-script.spec")], check=True, capture_output=True)
+    subprocess.run(["createrepo_c", "-q", str(folder)], check=True)
+    return folder
+
+
+def test_a_package_whose_script_fails_is_installed_and_named(machine: Machine, tree: Path, odd: Path) -> None:
+    machine.add_repository(odd)
+    found = said(machine, tree, "eval", "install_package bad-script; echo goes on")
+    assert "devstack on openSUSE: zypper ends with 107, all was done: warning: %post(bad-script-1-1.noarch)" in found
+    assert found.splitlines()[-1] == "goes on"
+    assert machine.installed() == {"bad-script"}
+
+
+@pytest.mark.parametrize("code", [100, 101, 102, 103])
+def test_what_zypper_has_to_tell_ends_nothing(tmp_path: Path, tree: Path, code: int) -> None:
+    """No package of ours makes a real one end so; and the codes beside these are failures."""
+    machine = Machine(tmp_path / "machine", RELEASES[0])
+    zypper = machine.folder / "bin" / "zypper"
+    zypper.write_text(f"#!/bin/sh\nexit {code}\n")
+    assert said(machine, tree, "eval", "install_package curl; echo goes on").splitlines()[-1] == "goes on"
+    for failure in (4, 7, 8, 104, 105):
+        zypper.write_text(f'#!/bin/sh\n[ "$5" = --dry-run ] || exit {failure}\n')
+        assert stack(machine, tree, "install_package", "curl").returncode == failure
+
+
+@pytest.mark.parametrize("address", ["dir:/no/such/folder", "http://joe:hunter2@127.0.0.1:9/pool?t0ken"])
+def test_a_repository_that_can_not_be_read_is_skipped_and_named(machine: Machine, tree: Path, address: str) -> None:
+    """In the dry run before all, too; and what is secret in its address is not shown."""
+    zypper = machine.folder / "bin/zypper"
+    machine.run(zypper, "--non-interactive", "addrepo", "--no-gpgcheck", "--refresh", address, "broken")
+    done = stack(machine, tree, "eval", "install_package curl; echo goes on", WANTED="curl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = "devstack on openSUSE: zypper ends with 106, all was done: repository broken was skipped"
+    assert done.stdout.splitlines().count(line) == 2
+    assert machine.installed() == {"curl"}
+    assert not [word for word in ("joe", "hunter2", "t0ken") if word in done.stdout + done.stderr]
+
+
+def test_zyppers_lock_is_waited_for(machine: Machine, tree: Path) -> None:
+    """sudo keeps no environment: the wait must be said behind it. A lock that stays is a failure, as before."""
+    release, holding = machine.folder / "release", machine.folder / "root/run/zypp.pid"
+    command = f'(until [ -e "{release}" ]; do sleep 0.1; done) | "{machine.folder}/bin/zypper" --non-interactive shell'
+    holder = subprocess.Popen(["bash", "-c", command], env=machine.environment(), stdout=subprocess.DEVNULL)
+    try:
+        while not (holding.exists() and holding.read_text().strip()):
+            assert holder.poll() is None
+        assert stack(machine, tree, "install_package", "curl", ZYPP_LOCK_TIMEOUT="1").returncode == 7
+        letting_go = subprocess.Popen(["bash", "-c", f'sleep 2; touch "{release}"'])
+        found = said(machine, tree, "eval", "install_package curl; echo goes on")
+        letting_go.wait()
+    finally:
+        release.touch()
+        holder.wait()
+    assert found.splitlines()[-1] == "goes on"
+    assert machine.installed() == {"curl"}
 
 
 SERVICES = {

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ SEEDED = ROOT / "seeds" / "config-project" / "roles"
 
 failure_summary = load(SEEDED / "write-failure-summary" / "library" / "failure_summary.py")
 log_manifest = load(SEEDED / "upload-build-logs" / "library" / "log_manifest.py")
+pem_certificates = load(SEEDED / "ensure-ca-bundle" / "library" / "pem_certificates.py")
 pem_anchors = load(SEEDED / "ensure-ca-bundle" / "library" / "pem_anchors.py")
 file_comments = load(ROOT / "roles" / "write-file-comments" / "library" / "file_comments.py")
 devstack_failure = load(ROOT / "roles" / "write-devstack-summary" / "library" / "devstack_failure.py")
@@ -187,26 +190,85 @@ def test_manifest(tmp_path: Path) -> None:
     assert page["mimetype"] == "text/html"
 
 
-ONE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-TWO = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
+@pytest.fixture(scope="session")
+def pems() -> list[str]:
+    """Two certificates that nobody trusts, as openssl writes them."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+               "-days", "2", "-keyout", "/dev/null", "-subj"]  # fmt: skip
+    return [
+        subprocess.run([*command, f"/CN={name}"], capture_output=True, text=True, check=True).stdout
+        for name in ("one", "two")
+    ]
 
 
-def test_anchors_follow_the_bundle(tmp_path: Path) -> None:
-    """One file per certificate, twice the same is one; what left the bundle goes, and others' files stay."""
+def test_anchors_follow_the_bundle(tmp_path: Path, pems: list[str]) -> None:
+    """One file per certificate; what left the bundle goes, what was cut off comes back, and others' files stay."""
     (tmp_path / "theirs.crt").write_text("x")
-    both = pem_anchors.split(f"# comment\n{ONE}\n{TWO}{ONE}")
-    written, removed = pem_anchors.lay(both, str(tmp_path), "site", ".crt")
+    written, removed = pem_anchors.lay(pem_anchors.marked(pems), str(tmp_path), "site", ".crt")
     assert (len(written), removed) == (2, [])
-    assert {(tmp_path / name).read_text() for name in written} == {ONE, TWO}
-    written, removed = pem_anchors.lay(pem_anchors.split(TWO), str(tmp_path), "site", ".crt")
+    assert {(tmp_path / name).read_text() for name in written} == set(pems)
+    (tmp_path / written[0]).write_text(pems[0][:99])
+    again, _ = pem_anchors.lay(pem_anchors.marked(pems), str(tmp_path), "site", ".crt")
+    assert again == written[:1]
+    written, removed = pem_anchors.lay(pem_anchors.marked(pems[1:]), str(tmp_path), "site", ".crt")
     assert (written, len(removed)) == ([], 1)
     assert sorted(p.name for p in tmp_path.iterdir())[-1] == "theirs.crt"
 
 
-def test_check_mode_writes_nothing(tmp_path: Path) -> None:
-    written, _ = pem_anchors.lay(pem_anchors.split(ONE), str(tmp_path / "new"), "site", ".crt", dry_run=True)
+def test_check_mode_writes_nothing(tmp_path: Path, pems: list[str]) -> None:
+    certificates = pem_anchors.marked(pems[:1])
+    written, _ = pem_anchors.lay(certificates, str(tmp_path / "new"), "site", ".crt", dry_run=True)
     assert len(written) == 1
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "comment", [b"# Stra\xdfe\n", b"\xef\xbb\xbf", b"\xff\xfe\x00\n", b"\0\n", b"subject=/CN=x\r\n"]
+)
+def test_nothing_but_certificates_of_a_bundle_is_read(pems: list[str], comment: bytes) -> None:
+    one, two = (pem.encode() for pem in pems)
+    other = b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+    bundle = comment + one.replace(b"\n", b"\r\n") + comment + other + two + one
+    assert pem_certificates.certificates(bundle) == pems
+
+
+def test_other_names_of_a_certificate(pems: list[str]) -> None:
+    """OpenSSL's TRUSTED ones have what they are trusted for behind them."""
+    body = base64.b64decode("".join(pems[0].splitlines()[1:-1]))
+    for kind, data in (("X509 ", body), ("TRUSTED ", body + b"\x30\x03\x0c\x01x")):
+        text = f"-----BEGIN {kind}CERTIFICATE-----\n{base64.b64encode(data).decode()}\n-----END {kind}CERTIFICATE-----"
+        assert pem_certificates.certificates(text.encode()) == pems[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{one}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "has a private key in it: leave"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA", "has a private key in it: leave"),
+        ("", "no certificate in it (PEM"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "no certificate in it (PEM"),
+        ("\n{one}-----BEGIN CERTIFICATE-----\nA*==\n-----END CERTIFICATE-----\n", "at line {line}: no base64"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the certificate at line 1: no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n",
+            "the certificate at line 1: no certificate",
+        ),
+        ("{one}-----BEGIN CERTIFICATE-----\nMAMC", "has 2 certificates that begin and 1 that end"),
+        ("{cut}{one}", "has 2 certificates that begin and 1 that end"),
+    ],
+)
+def test_a_bundle_that_can_not_be_used(pems: list[str], text: str, fault: str) -> None:
+    line = pems[0].count("\n") + 2
+    with pytest.raises(pem_certificates.Unfit) as told:
+        pem_certificates.certificates(text.format(one=pems[0], cut=pems[0][:200]).encode())
+    assert fault.format(line=line) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_bundle_has_a_largest_size(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * (pem_certificates.SIZE + 1))
+    with pytest.raises(pem_certificates.Unfit, match="larger than 8 MiB"):
+        pem_certificates.read(str(tmp_path / "large"))
 
 
 def test_comments() -> None:
@@ -217,6 +279,110 @@ def test_comments() -> None:
             {"line": 3, "message": "y", "level": "warning"},
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "number", "message"),
+    [
+        ("größe.py:1:2: x", "größe.py", 1, "x"),
+        ("a b.py:1: x", "a b.py", 1, "x"),
+        (" led.py:1: x", " led.py", 1, "x"),
+        ("c:7:d.py:1:2: x: y:3: z", "c:7:d.py", 1, "x: y:3: z"),
+        ("\x1b[1ma b.py\x1b[0m:1:2: \x1b[31mx\x1b[0m", "a b.py", 1, "x"),
+        ("a b.py:1: " + "x" * 5000, "a b.py", 1, "x" * 999 + "…"),
+        ("a b.py:1: x\x07y\u202ez", "a b.py", 1, "x y z"),
+    ],
+)
+def test_names_and_texts_of_comments(line: str, path: str, number: int, message: str) -> None:
+    changed = {"größe.py", "a b.py", " led.py", "c:7:d.py"}
+    assert file_comments.comments([line], "/r", changed, 9) == {
+        path: [{"line": number, "message": message, "level": "warning"}]
+    }
+
+
+@pytest.mark.parametrize(
+    "line", ["a.py:0:1: x", "a.py:12345678901: x", "a.py:1:", "a.py:x: y", "b.py:1: x", "", ":1: x"]
+)
+def test_what_gerrit_takes_no_comment_on(line: str) -> None:
+    assert file_comments.comments([line], "/r", {"a.py"}, 9) == {}
+
+
+class Git:
+    """The module's way to run a program, and what it ends with."""
+
+    def run_command(self, command: list[str], encoding: None) -> tuple[int, bytes, bytes]:
+        done = subprocess.run(command, capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def fail_json(self, msg: str) -> None:
+        raise SystemExit(msg)
+
+
+def commit(repository: Path, *words: str) -> None:
+    git = ["git", "-C", str(repository), "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A first commit with names that git quotes, one that is no UTF-8 among them."""
+    folder = tmp_path / "r"
+    commit(tmp_path, "init", "-q", "r")
+    for name in (
+        b"gr\xc3\xb6\xc3\x9fe.py",
+        b'qu"ote.py',
+        b"tab\t.py",
+        b"line\n.py",
+        b"back\\.py",
+        b"latin\xff.py",
+        b"a.py",
+    ):
+        (folder / os.fsdecode(name)).write_text("1\n" * 30)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.py").touch()
+    commit(folder, "add", ".")
+    commit(folder, "commit", "-q", "-m", "first")
+    return folder
+
+
+FIRST = {"größe.py", 'qu"ote.py', "tab\t.py", "line\n.py", "back\\.py", "a.py", "sub/b.py"}
+
+
+def test_a_first_commit_brings_all_its_files(repository: Path) -> None:
+    assert file_comments.changed_files(Git(), str(repository)) == ("", FIRST)
+
+
+def test_a_folder_of_the_repository_and_the_users_configuration(repository: Path) -> None:
+    """Names are from the repository's root, as Zuul wants them, whatever git is configured to do."""
+    for name, value in (("diff.relative", "true"), ("core.quotePath", "true"), ("diff.noprefix", "true")):
+        commit(repository, "config", name, value)
+    prefix, changed = file_comments.changed_files(Git(), str(repository / "sub"))
+    assert (prefix, changed) == ("sub/", FIRST)
+    found = file_comments.comments(
+        ["b.py:1: x", "../a.py:1: y", "a.py:1: z"], str(repository / "sub"), changed, 9, prefix
+    )
+    assert sorted(found) == ["a.py", "sub/b.py"]
+
+
+def test_removed_renamed_and_merged_files(repository: Path) -> None:
+    commit(repository, "checkout", "-q", "-b", "side")
+    commit(repository, "mv", "a.py", "renamed.py")
+    commit(repository, "rm", "-q", "sub/b.py")
+    commit(repository, "commit", "-q", "-m", "side")
+    assert file_comments.changed_files(Git(), str(repository))[1] == {"renamed.py"}
+    commit(repository, "checkout", "-q", "-")
+    commit(repository, "commit", "-q", "--allow-empty", "-m", "other")
+    assert file_comments.changed_files(Git(), str(repository))[1] == set()
+    commit(repository, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    assert file_comments.changed_files(Git(), str(repository))[1] == {"renamed.py"}
+
+
+def test_what_is_no_repository_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"directory: {tmp_path}: fatal: not a git repository"):
+        file_comments.changed_files(Git(), str(tmp_path))
+    commit(tmp_path, "init", "-q", ".")
+    with pytest.raises(SystemExit, match=f"directory: {tmp_path}: "):
+        file_comments.changed_files(Git(), str(tmp_path))
 
 
 def test_what_devstacks_die_says_is_told_and_not_that_it_cleans_up(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ HARMLESS = [
     "ensure-boot-script",
     "ensure-crowbar-mirrors",
     "ensure-crowbar-nodes",
+    "ensure-packages",
     "ensure-workspace",
     "ensure-zypper-repos",
     "fetch-node-output",
@@ -116,3 +117,26 @@ def test_scenario(tmp_path: Path, role: str) -> None:
     done = ansible(tmp_path, ROOT / "roles", "-i", str(inventory), "-e", more, str(playbook))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "failed=0" in done.stdout
+
+
+def test_an_inventory_is_kept_without_the_secrets_of_addresses(tmp_path: Path) -> None:
+    """A job's variables are in it. The role itself starts a console and is left to a node."""
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(
+        "urls: [https://joe:hunter2@mirror.example.org/leap?t0ken, 'http://plain.example.org/x']\n"
+        'more: "dir:/srv", "ftp://joe@host/a#t0ken"\n'
+    )
+    playbook = tmp_path / "play.yaml"
+    kept = {"content": "{{ ensure_known_node_inventory }}", "dest": str(tmp_path / "kept"), "mode": "0644"}
+    play = {
+        "hosts": "localhost", "gather_facts": False, "tasks": [{"name": "Keep it", "ansible.builtin.copy": kept}],
+        "vars_files": [str(SEED / "roles/ensure-known-node/vars/main.yaml")],
+        "vars": {"zuul": {"executor": {"inventory_file": str(inventory)}}},
+    }  # fmt: skip
+    playbook.write_text(json.dumps([play]))
+    done = ansible(tmp_path, SEED / "roles", "-e", f"ansible_python_interpreter={sys.executable}", str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "kept").read_text() == (
+        "urls: [https://***@mirror.example.org/leap?*** 'http://plain.example.org/x']\n"
+        'more: "dir:/srv", "ftp://***@host/a?***"\n'
+    )

@@ -381,7 +381,7 @@ class CreateMachine:
     def _full(self, attempt: Attempt, reason: str, rest: float | None = None) -> None:
         """No failure: the datacenter is well, but is left alone for a while; for how long it may have said itself."""
         if rest is None:
-            attempt.member.poller.limits.outdate()
+            attempt.member.poller.outdate_limits()
             if self._fleet.blame.full(attempt.subject.label, attempt.member.name):
                 attempt.member.is_full()
         attempt.member.breaker.answered()

@@ -11,6 +11,8 @@ import contextlib
 import json
 import re
 
+from ansible.module_utils.mirror_addresses import ADDRESS, shown
+
 MARK = "[redacted]"
 NAME = (
     r"[\w.:-]{0,60}(?:passw|passphrase|secret|token|credential|private[_-]?key|api[_-]?key|access[_-]?key|auth[_-]?key"
@@ -91,7 +93,8 @@ class Redactor:
         """Return one line without."""
         for pattern in (LINE, INLINE, OPTION, *OTHERS):
             line = pattern.sub(self.replace, line)
-        return line
+        # A user and a query, which may be a mirror's token, by no name.
+        return ADDRESS.sub(lambda found: shown(found.group()), line)
 
     def by_name(self, text):
         """Return a text, or JSON, without what stands under a secret's name."""

@@ -7,24 +7,73 @@ repodata/repomd.xml or, on a medium of SLES 12, its content file; of an image it
 configure-crowbar-admin lays out, or with one line that names each missing variable, its address and the release.
 """
 
+import base64
+import http.client
 import os
+import re
+import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import quote, unquote, urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.mirror_addresses import OWN_OPTIONS, below, halves, masked, secrets_of, shown
 
 VARIABLE = "crowbar_urls"
 INDEXES = ("repodata/repomd.xml", "content")
+REMOTE = ("http", "https", "ftp")
 SCHEMES = ("http://", "https://", "ftp://", "dir:", "file:", "/")
+CREDENTIALS = "/etc/zypp/credentials.d"
 
 
 def local_path(url):
-    """Return the folder that an address names on this machine, None for one that is elsewhere."""
-    for prefix in ("dir://", "file://", "dir:", "file:"):
-        if url.startswith(prefix):
-            return url[len(prefix) :]
-    return url if url.startswith("/") else None
+    """Return the path that an address names on this machine, None for one that is elsewhere."""
+    if url.startswith("/"):
+        return url
+    found = re.match(r"(?:dir|file):(?://(?:localhost)?(?=/))?(/.*)", halves(url)[0], re.IGNORECASE)
+    return unquote(found.group(1)) if found else None
+
+
+def user_of(netloc, options):
+    """Return (user, password) for an address, None for neither: its own, else those of zypper's file of credentials."""
+    user, at, _ = netloc.rpartition("@")
+    if at:
+        name, _, password = user.partition(":")
+        return unquote(name), unquote(password)
+    if "credentials" not in options:
+        return None
+    with open(os.path.join(CREDENTIALS, unquote(options["credentials"])), encoding="utf-8") as file:
+        pairs = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
+    pairs = {key.strip(): value.strip() for key, value in pairs.items()}
+    return pairs.get("username", ""), pairs.get("password", "")
+
+
+def request_for(url):
+    """Return (request, TLS context or None) as zypper asks: its own options stay here, the rest of the query goes.
+
+    Raises ValueError for an address that is malformed, OSError without the credentials that it names.
+    """
+    parts = urlsplit(url)
+    words = [word for word in parts.query.split("&") if word]
+    options = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    sent = "&".join(word for word in words if word.partition("=")[0] not in OWN_OPTIONS)
+    user = user_of(parts.netloc, options)
+    host = parts.netloc.rpartition("@")[2]
+    if not parts.hostname:
+        raise ValueError("no host in it")
+    parts.port  # noqa: B018 - raises ValueError for one that is no number
+    if parts.scheme == "ftp":
+        host = parts.netloc
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
+    request = urllib.request.Request(f"{parts.scheme}://{host}{path}{'?' + sent if sent else ''}")  # noqa: S310
+    if user and parts.scheme != "ftp":
+        # Not passed on to another host by a redirection.
+        word = base64.b64encode(":".join(user).encode("utf-8")).decode("ascii")
+        request.add_unredirected_header("Authorization", f"Basic {word}")
+    unchecked = parts.scheme == "https" and options.get("ssl_verify") in ("no", "0", "false")
+    return request, ssl._create_unverified_context() if unchecked else None  # noqa: S323 - the operator's own word
 
 
 def ask(url, timeout):
@@ -32,26 +81,36 @@ def ask(url, timeout):
     path = local_path(url)
     if path is not None:
         return "" if os.path.isfile(path) else "no such file"
-    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme was looked at
     try:
-        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+        request, context = request_for(url)
+        # Its body is left where it is: the answer to a GET is what zypper gets, and not every mirror knows HEAD.
+        with urllib.request.urlopen(request, timeout=timeout, context=context):  # noqa: S310
             return ""
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"
     except urllib.error.URLError as error:
-        return str(error.reason)
-    except (OSError, ValueError) as error:
-        return str(error)
+        fault = error.reason
+    except (OSError, EOFError, ValueError, http.client.HTTPException) as error:
+        fault = error
+    if isinstance(fault, socket.timeout):
+        return f"no answer within {timeout} s"
+    return " ".join(masked(str(fault), [url]).split())[:200] or type(fault).__name__
 
 
 def fault_of(url, is_image, timeout):
     """Return why a repository or an image can't be used, an empty string if it can."""
-    if not url.startswith(SCHEMES):
+    if local_path(url) is None and scheme_of(url) not in REMOTE:
         return f"no address (known: {', '.join(SCHEMES)})"
     if is_image:
         return ask(url, timeout)
-    faults = [ask(f"{url.rstrip('/')}/{index}", timeout) for index in INDEXES]
-    return "" if "" in faults else f"{INDEXES[0]}: {faults[0]}"
+    first = ask(below(url, INDEXES[0]), timeout)
+    return f"{INDEXES[0]}: {first}" if first and ask(below(url, INDEXES[1]), timeout) else ""
+
+
+def scheme_of(url):
+    """Return the scheme of an address with a host, in lower case."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
+    return found.group(1).lower() if found else ""
 
 
 def wishes(wanted, features):
@@ -76,7 +135,7 @@ def problems_of(release, wished, urls, timeout):
             continue
         fault = fault_of(url, entry["image"], timeout)
         if fault:
-            found.append(f"{variable} ({url}) can't be read: {fault}")
+            found.append(f"{variable} ({shown(url)}) can't be read: {fault}")
     return found
 
 
@@ -92,7 +151,8 @@ def main():
         argument_spec={
             "release": {"type": "str", "required": True},
             "wanted": {"type": "dict", "required": True},
-            "urls": {"type": "dict", "required": True},
+            # Hidden from the system's log and from Ansible's record of the parameters.
+            "urls": {"type": "dict", "required": True, "no_log": True},
             "features": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "required": True},
             "retries": {"type": "int", "required": True},
@@ -101,18 +161,23 @@ def main():
         supports_check_mode=True,
     )
     given = module.params
+    urls = {str(name): str(url or "") for name, url in given.pop("urls").items()}
+    # Ansible would hide whole addresses; a sentence names the mirror, and hides what is secret.
+    module.no_log_values.clear()
+    for url in urls.values():
+        module.no_log_values.update(secrets_of(url))
     wished = wishes(given["wanted"], given["features"])
     problems = []
     for attempt in range(given["retries"] + 1):
-        problems = problems_of(given["release"], wished, given["urls"], given["timeout"])
+        problems = problems_of(given["release"], wished, urls, given["timeout"])
         # A variable that is not set stays so.
         if not any("can't be read" in problem for problem in problems) or attempt == given["retries"]:
             break
         time.sleep(given["delay"])
     if problems:
-        problems += misspelt(given["release"], given["wanted"], given["urls"])
+        problems += misspelt(given["release"], given["wanted"], urls)
         module.fail_json(msg=f"{'; '.join(problems)}; wanted by release {given['release']}")
-    entries = [dict(entry, id=name, url=given["urls"][name]) for name, entry in wished]
+    entries = [dict(entry, id=name) for name, entry in wished]
     module.exit_json(
         changed=False,
         platform=given["wanted"]["platform"],

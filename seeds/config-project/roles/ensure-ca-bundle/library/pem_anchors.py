@@ -1,30 +1,27 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Lay each certificate of a PEM bundle into a folder of trust anchors, one file each.
+"""Lay certificates into a folder of trust anchors, one file each.
 
 Runs on a node, called by the role ensure-ca-bundle. Owns the files `<prefix>-<fingerprint><suffix>` in the folder:
-one that is no longer in the bundle is removed, every other file is left alone. Ends when the folder agrees with
-the bundle; building the system's own bundle from it is the caller's next step.
+one that is not wanted any more is removed, one that was changed is written anew, every other file is left alone. Ends
+when the folder agrees; building the system's own bundle from it is the caller's next step.
 """
 
 import hashlib
 import os
-import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-CERTIFICATE = re.compile(
-    r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL
-)
+
+def marked(certificates):
+    """Return {fingerprint: certificate}."""
+    return {hashlib.sha256(text.encode()).hexdigest()[:16]: text for text in certificates}
 
 
-def split(bundle):
-    """Return {fingerprint: certificate} of every certificate in the text, comments between them dropped."""
-    found = {}
-    for pem in CERTIFICATE.findall(bundle):
-        body = "".join(pem.split())
-        found[hashlib.sha256(body.encode()).hexdigest()[:16]] = pem.strip() + "\n"
-    return found
+def same(path, text):
+    """Tell whether a file has this text."""
+    with open(path, "rb") as file:
+        return file.read(len(text) + 1) == text.encode()
 
 
 def lay(certificates, directory, prefix, suffix, dry_run=False):
@@ -37,7 +34,9 @@ def lay(certificates, directory, prefix, suffix, dry_run=False):
         for name in (os.listdir(directory) if os.path.isdir(directory) else [])
         if name.startswith(prefix + "-") and name.endswith(suffix)
     }
-    written = sorted(set(wanted) - there)
+    written = sorted(
+        name for name in wanted if name not in there or not same(os.path.join(directory, name), wanted[name])
+    )
     removed = sorted(there - set(wanted))
     if not dry_run:
         for name in written:
@@ -54,7 +53,7 @@ def main():
     """Be the Ansible module."""
     module = AnsibleModule(
         argument_spec={
-            "bundle": {"type": "str", "required": True},
+            "certificates": {"type": "list", "elements": "str", "required": True},
             "directory": {"type": "path", "required": True},
             "prefix": {"type": "str", "required": True},
             "suffix": {"type": "str", "required": True},
@@ -62,9 +61,7 @@ def main():
         supports_check_mode=True,
     )
     given = module.params
-    certificates = split(given["bundle"])
-    if not certificates:
-        module.fail_json(msg="bundle: no certificate in it (PEM, '-----BEGIN CERTIFICATE-----')")
+    certificates = marked(given["certificates"])
     written, removed = lay(certificates, given["directory"], given["prefix"], given["suffix"], module.check_mode)
     module.exit_json(changed=bool(written or removed), written=written, removed=removed, total=len(certificates))
 
