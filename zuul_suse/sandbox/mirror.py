@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from packaging.version import InvalidVersion, Version
 
+from zuul_suse import packaged
 from zuul_suse.sandbox import SandboxError, demonstration, family, repositories
 from zuul_suse.sandbox.demonstration import Demonstration
 from zuul_suse.sandbox.family import one_commit
@@ -50,7 +51,7 @@ def read_seed(name: str) -> Seed:
 
     :raises SandboxError: a key is missing.
     """
-    path = repositories.seed(name)
+    path = packaged.seed(name)
     data = yaml.safe_load(path.read_text())
     try:
         return Seed(
@@ -77,7 +78,7 @@ def seed_for(job: str) -> Seed:
 
     :raises SandboxError: no seed has it.
     """
-    seeds = [read_seed(path.name) for path in sorted(repositories.seed("").glob("*.yaml")) if _demonstrates(path)]
+    seeds = [read_seed(path.name) for path in sorted(packaged.seed("").glob("*.yaml")) if _demonstrates(path)]
     for seed in seeds:
         if seed.demonstration.job == job:
             return seed

@@ -8,9 +8,9 @@ repositories in `git/`, which Zuul's git driver watches.
 
 import shutil
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
+from zuul_suse import packaged
 from zuul_suse.sandbox import SandboxError, gerrit
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.zuul import CONFIG_PROJECT
@@ -90,7 +90,7 @@ def seed_config_project(state: State) -> bool:
         if entry.name != ".git":
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for layer in ("config-project", *state.choices.config_layers):
-        shutil.copytree(seed(layer), folder, dirs_exist_ok=True)
+        shutil.copytree(packaged.seed(layer), folder, dirs_exist_ok=True)
     plain_git = folder / "zuul.d-git"
     if state.choices.review == "git":
         shutil.copytree(plain_git, folder / "zuul.d", dirs_exist_ok=True)
@@ -109,8 +109,3 @@ def seed_this_project(state: State, source: Path) -> bool:
     if not (source / "zuul.d").is_dir():
         raise SandboxError(f"--source {source}: no checkout of zuul-suse (has no zuul.d); run this in your clone of it")
     return push(state, source, "HEAD", THIS_PROJECT)
-
-
-def seed(name: str) -> Path:
-    """A file or folder of `seeds/`, as the wheel holds it."""
-    return Path(str(resources.files("zuul_suse") / "data" / "seeds" / name))

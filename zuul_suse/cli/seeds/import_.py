@@ -14,8 +14,8 @@ from typing import TextIO
 
 import click
 
+from zuul_suse import packaged
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import repositories
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.state import cache_folder
 from zuul_suse.seeds import SeedError, description
@@ -87,7 +87,7 @@ def import_(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
-    family = description.read(seed or repositories.seed(SEED.name))
+    family = description.read(seed or packaged.seed(SEED.name))
     sharing = Sharing(parent, core_group, ci_group)
     wishes = Wishes(base or family.hosting, cache_folder() / "import", sharing, only, skip_incomplete, jobs)
     outcomes = move(family, Gerrit(url, user, _password(password_file, user)), wishes, Progress())
