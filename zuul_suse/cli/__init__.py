@@ -6,6 +6,7 @@ not installed, told in one line; 2 wrong usage; 3 the sandbox works, but a verdi
 `seeds import` left incomplete clones out; 130 interrupted.
 """
 
+import io
 import logging
 import sys
 
@@ -38,6 +39,9 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line; every fault that we know becomes one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal can't show ends no command
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
     try:
         commands(prog_name="zuul-suse", standalone_mode=False)

@@ -9,6 +9,7 @@ and a version tag. That is quick, and a clone without old objects will do. Which
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 from packaging.version import InvalidVersion, Version
@@ -98,7 +99,7 @@ def check(seed: Seed, mirror: str | None) -> None:
     base = mirror or seed.hosting
     for project in seed.projects:
         url = location(base, project.name)
-        if "://" not in base:
+        if isinstance(url, Path):
             continue
         try:
             git(Path("/"), "ls-remote", "--heads", url, seed.branch, seconds=60)
@@ -122,19 +123,30 @@ def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> N
         return
     for number, project in enumerate(seed.projects, start=1):
         with progress.step(f"{project.name} ({number} of {len(seed.projects)}) from {base}"):
-            _bring(state, project, location(base, project.name), seed.branch)
+            _bring(state, project, _address(state, base, project.name), seed.branch)
 
 
-def location(base: str, name: str) -> str:
-    """Where a project lies below a mirror, as git takes it.
+def location(base: str, name: str) -> str | Path:
+    """Where a project lies below a mirror: its URL, or its clone on this machine.
 
     :raises SandboxError: a folder that does not have the project.
     """
     if "://" in base:
         return f"{base.rstrip('/')}/{name}"
     if found := clone.find(Path(base), name):
-        return found.as_uri()
+        return found
     raise SandboxError(f"--git-mirror {base}: no repository {name} in it (looked for {name} and {name}.git)")
+
+
+def _address(state: State, base: str, name: str) -> str:
+    """Where git fetches a project: a clone on this machine by a view of it, for it may be anybody's."""
+    place = location(base, name)
+    if isinstance(place, str):
+        return place
+    try:
+        return clone.view(place, state.folder("work", "views") / quote(name, safe="")).as_uri()
+    except SeedError as fault:
+        raise SandboxError(str(fault)) from fault
 
 
 def _bring(state: State, project: Project, url: str, branch: str) -> None:

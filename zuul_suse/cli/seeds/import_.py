@@ -40,7 +40,7 @@ LEFT_OUT_CODE = 4
 @click.option("--user", required=True, help="Its user, who may create projects and groups.")
 @click.option(
     "--password-file",
-    type=click.File(),
+    type=click.File(encoding="utf-8"),
     required=True,
     help="File with that user's HTTP password; - reads it from standard input.",
 )
@@ -99,7 +99,10 @@ def import_(
 
 
 def _password(file: TextIO, user: str) -> str:
-    password = file.read().strip()
+    try:
+        password = file.read().strip()
+    except UnicodeDecodeError as fault:
+        raise SeedError(f"--password-file {file.name}: not UTF-8 (byte {fault.start})") from fault
     if not password:
         raise SeedError(f"--password-file {file.name}: empty; it must hold the HTTP password of {user}")
     return password
