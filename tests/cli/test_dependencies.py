@@ -62,11 +62,12 @@ def part_of(path: Path) -> str:
     return max((part for part in PARTS if part == "." or inside.is_relative_to(part)), key=len)
 
 
-def distributions(name: str) -> set[str]:
-    return {canonicalize_name(found) for found in packages_distributions().get(name, [])} - {"zuul-suse"}
-
-
+INSTALLED = packages_distributions()
 FILES = sorted((ROOT / "zuul_suse").rglob("*.py"))
+
+
+def distributions(name: str) -> set[str]:
+    return {canonicalize_name(found) for found in INSTALLED.get(name, [])} - {"zuul-suse"}
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -14,7 +14,6 @@ those whose request was withdrawn, and an entry that isn't heard of for a while 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +38,6 @@ class Entry:
     seen: float
     lacks_pool: bool = False
     target: str | None = None  # the datacenter that is promised to it
-    aimed_at: float = -math.inf
 
     @property
     def order(self) -> tuple[Any, float, str]:
@@ -51,7 +49,6 @@ class Queue:
     """See the module."""
 
     FORGOTTEN = 15.0
-    AIM_AGE = 1.0
 
     def __init__(
         self, fleet: Fleet, patience: float, spare: Callable[[str], Quota] = lambda datacenter: Quota()
@@ -114,7 +111,6 @@ class Queue:
 
     def _aim(self, entry: Entry) -> None:
         """Choose its target, and keep to it as long as that can become true."""
-        entry.aimed_at = self._clock()
         candidates = [member.candidate(entry.demands) for member in self._fleet.members.values()]
         able = [
             replace(one, free=one.free + self._spare(one.name))

@@ -87,7 +87,6 @@ class ServerList:
         self._added: dict[str, Server] = {}  # made, and not listed yet
         self._floating: dict[str, str] = {}  # addresses given by `expose`; nova's own list learns of them late
         self._full_at: float | None = None
-        self._asked_at = 0.0
         self._since: datetime | None = None
 
     def add(self, server: Server) -> None:
