@@ -89,13 +89,13 @@ install-test: $(VENV)/installed-test
 $(VENV)/installed: $(SOURCES)
 	@[ -x $(BIN)/python ] || (umask 022; $(PYTHON) -m venv $(VENV))
 	@echo "installing zuul-suse into $(VENV) (some minutes the first time)"
-	umask 022; $(BIN)/pip install -q --use-pep517 '.[sandbox]'
+	umask 022; $(BIN)/pip install -q --use-pep517 '.[sandbox,simulate]'
 	@touch $@
 
 $(VENV)/installed-test: $(SOURCES)
 	@[ -x $(BIN)/python ] || (umask 022; $(PYTHON) -m venv $(VENV))
 	@echo "installing zuul-suse and its tests' tools into $(VENV) (some minutes the first time)"
-	umask 022; $(BIN)/pip install -q --use-pep517 '.[sandbox,test]'
+	umask 022; $(BIN)/pip install -q --use-pep517 '.[test]'
 	@touch $@ $(VENV)/installed
 
 clean:  ## remove the virtual environment and what tools cached

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from zuul_suse.nodepool_driver.schema import all_options
 
@@ -35,14 +36,30 @@ def test_every_option_is_in_the_reference_with_its_meaning(pages: Path) -> None:
         assert meaning in text, f"{section}: {option.name}: {meaning}"
 
 
-@pytest.mark.parametrize("page", ["jobs", "roles"])
-def test_jobs_and_roles_are_there_with_their_descriptions(pages: Path, page: str) -> None:
-    text = text_of(pages / f"{page}.html")
-    if page == "roles":
-        names = [path.parent.name for path in ROOT.glob("**/roles/*/README.rst") if ".venv" not in path.parts]
-    else:
-        names = re.findall(
-            r"^- job:\n    name: (\S+)", "".join(f.read_text() for f in ROOT.glob("zuul.d/*.yaml")), re.M
-        )
+def test_roles_are_there_with_their_descriptions(pages: Path) -> None:
+    text = text_of(pages / "roles.html")
+    names = [path.parent.name for path in ROOT.glob("**/roles/*/README.rst") if ".venv" not in path.parts]
     assert len(names) > 3
     assert [name for name in names if name not in text] == []
+
+
+FAMILIES = sorted(path for path in ROOT.glob("zuul*.d") if path.is_dir())
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda path: path.name)
+def test_jobs_and_templates_of_every_family_are_there_with_their_descriptions(pages: Path, family: Path) -> None:
+    page = (pages / "jobs.html").read_text()
+    text = text_of(pages / "jobs.html")
+    found = [stanza for file in family.glob("**/*.yaml") for stanza in yaml.safe_load(file.read_text())]
+    jobs = [stanza["job"] for stanza in found if "job" in stanza]
+    templates = [stanza["project-template"] for stanza in found if "project-template" in stanza]
+    assert jobs
+    assert [job["name"] for job in jobs if f'id="job-{job["name"]}"' not in page] == []
+    assert [one["name"] for one in templates if f'id="project_template-{one["name"]}"' not in page] == []
+    first = [one["description"].split(".")[0].split("`")[0].split("*")[0] for one in jobs if "description" in one]
+    assert first
+    assert [start for start in first if " ".join(start.split()) not in text] == []
+
+
+def test_there_are_three_families() -> None:
+    assert [path.name for path in FAMILIES] == ["zuul-crowbar.d", "zuul-openstack.d", "zuul.d"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from zuul_suse import packaged
 from zuul_suse.sandbox import SandboxError, mirror, repositories
 from zuul_suse.sandbox.family import bring_without_history
 from zuul_suse.sandbox.progress import Progress
@@ -68,7 +69,7 @@ def test_an_incomplete_clone_comes_without_history_and_without_what_it_lacks(ups
 
 
 def test_a_seed_with_releases_is_read_with_its_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "seed", lambda name: tmp_path / name)
+    monkeypatch.setattr(packaged, "seed", lambda name: tmp_path / name)
     text = (ROOT / "seeds" / "crowbar.yaml").read_text().split("\ndemonstration:")[0]
     (tmp_path / "crowbar.yaml").write_text(text + DEMONSTRATION)
     seed = mirror.seed_for("zuul-suse-crowbar-bundle")

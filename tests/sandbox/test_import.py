@@ -18,6 +18,7 @@ from zuul_suse.sandbox.repositories import git
 from zuul_suse.sandbox.state import State
 from zuul_suse.seeds.access import EVERYTHING, IMPORT_GROUP
 from zuul_suse.seeds.gerrit import project_path
+from zuul_suse.seeds.git import config_environment
 
 from .conftest import CommandLine
 
@@ -94,7 +95,7 @@ def move(folder: Path, state: State, clones: Path, *words: str, code: int) -> tu
 def references(folder: Path, state: State, project: str) -> dict[str, str]:
     """What a project has at Gerrit, as a developer's git sees it."""
     who = gerrit.developer(state)
-    listed = git(folder, "ls-remote", who.git_address(project), environment=who.git_environment()).splitlines()
+    listed = git(folder, "ls-remote", who.git_address(project), config=who.git_config()).splitlines()
     there = {name: commit for commit, name in (line.split("\t") for line in listed)}
     return {name: sha for name, sha in there.items() if not name.endswith("^{}") and name != "refs/meta/config"}
 
@@ -152,10 +153,10 @@ def test_a_stranger_may_not_push_to_what_has_moved(tmp_path: Path, state: State,
     work = tmp_path / "work"
     work.mkdir()
     who = gerrit.developer(state)
-    git(work, "clone", "-q", who.git_address(NOVA), ".", environment=who.git_environment())
+    git(work, "clone", "-q", who.git_address(NOVA), ".", config=who.git_config())
     git(work, "commit", "-q", "--allow-empty", "-m", "past the review")
     push = ["git", "-C", str(work), "push", "-q", "origin", f"HEAD:refs/heads/{BRANCHES[1]}"]
-    environment = {**os.environ, **who.git_environment()}
+    environment = {**os.environ, **config_environment(who.git_config())}
     done = subprocess.run(push, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "prohibited by Gerrit" in done.stderr

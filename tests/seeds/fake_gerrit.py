@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         if self.headers.get("Authorization") != f"Basic {token}":
             self._answer(401, b"Unauthorized")
             return
@@ -123,6 +123,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._git(f"/{unquote(path)}", body)
 
     do_GET = do_PUT = do_POST = do_DELETE = _any
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":  # as git sends what is over a megabyte
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def _answer(self, code: int, text: bytes, kind: str = "text/plain") -> None:
         self.send_response(code)

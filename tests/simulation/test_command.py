@@ -130,10 +130,10 @@ def test_plot_is_drawn_and_repeats_itself(tmp_path: Path) -> None:
 
 def test_plot_without_matplotlib_is_one_line_before_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr(command, "Simulation", lambda _: pytest.fail("it ran"))
+    monkeypatch.setattr("zuul_suse.simulation.simulation.Simulation", lambda _: pytest.fail("it ran"))
     result = simulate("--plot", str(tmp_path / "x.svg"))
     assert result.exit_code == 1
-    assert result.stderr == ("Error: --plot: matplotlib is not installed (pip install 'zuul-suse[plot]' brings it)\n")
+    assert result.stderr == ("Error: --plot: needs pip install 'zuul-suse[plot]' (module matplotlib is missing)\n")
 
 
 @pytest.mark.parametrize(

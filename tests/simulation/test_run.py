@@ -14,9 +14,8 @@ import pytest
 from zuul_suse.fleet import Member
 from zuul_suse.fleet.breaker import Breaker
 from zuul_suse.fleet.reaper import Reaper
-from zuul_suse.simulation.datacenter import FAULTS
 from zuul_suse.simulation.report import Figures
-from zuul_suse.simulation.scenario import MINUTE, Label, Outage, Scenario, Site, default_scenario
+from zuul_suse.simulation.scenario import FAULTS, MINUTE, Label, Outage, Scenario, Site, default_scenario
 from zuul_suse.simulation.simulation import Simulation
 from zuul_suse.simulation.virtual_threads import BlockedError
 

@@ -10,8 +10,7 @@ import yaml
 
 from zuul_suse.datacenter import WrongConfiguration
 from zuul_suse.simulation import scenario_file
-from zuul_suse.simulation.datacenter import FAULTS
-from zuul_suse.simulation.scenario import HOUR, MINUTE, default_scenario
+from zuul_suse.simulation.scenario import FAULTS, HOUR, MINUTE, default_scenario
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "simulation-scenario.yaml"
 SITES = "datacenters: [{name: a, max-servers: 9}, {name: b, max-servers: 9}]\n"

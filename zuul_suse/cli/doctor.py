@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zuul-suse doctor`."""
 
+from __future__ import annotations
+
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from zuul_suse.cli.loading import needs
 from zuul_suse.datacenter import WrongConfiguration
-from zuul_suse.nodepool_driver.checkup import Examined, check_up, read_providers
+
+if TYPE_CHECKING:
+    from zuul_suse.nodepool_driver.checkup import Examined
 
 
 @click.command()
@@ -30,6 +36,7 @@ from zuul_suse.nodepool_driver.checkup import Examined, check_up, read_providers
     help="Seconds for a provider's datacenters, which are asked all at once.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@needs("nodepool")
 def doctor(path: Path, time_limit: float, as_json: bool) -> None:
     """Ask every datacenter of a nodepool.yaml whether it can do what is asked of it.
 
@@ -40,6 +47,8 @@ def doctor(path: Path, time_limit: float, as_json: bool) -> None:
     Exit codes: 0 all is well; 1 a check found trouble, or the file is wrong;
     2 wrong usage; 130 interrupted.
     """
+    from zuul_suse.nodepool_driver.checkup import check_up, read_providers
+
     try:
         providers = read_providers(path)
     except WrongConfiguration as error:

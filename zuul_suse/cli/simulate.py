@@ -11,12 +11,10 @@ from pathlib import Path
 
 import click
 
+from zuul_suse.cli.loading import needs
 from zuul_suse.datacenter import WrongConfiguration
-from zuul_suse.simulation import plot, scenario_file, table
-from zuul_suse.simulation.datacenter import FAULTS
-from zuul_suse.simulation.report import figures
-from zuul_suse.simulation.scenario import Scenario, default_scenario, scaled_labels
-from zuul_suse.simulation.simulation import Simulation
+from zuul_suse.simulation import scenario_file
+from zuul_suse.simulation.scenario import FAULTS, Scenario, default_scenario, scaled_labels
 
 SILENT = 2.0  # seconds before a word on progress is due
 AGAIN_TERMINAL, AGAIN_LOG = 0.2, 10.0  # seconds from one to the next
@@ -47,6 +45,7 @@ AGAIN_TERMINAL, AGAIN_LOG = 0.2, 10.0  # seconds from one to the next
 )
 @click.option("--plot", "svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw it into an SVG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@needs("simulate")
 def simulate(
     datacenters: int | None,
     ready: int | None,
@@ -63,6 +62,10 @@ def simulate(
 
     The fleet's own code runs over played datacenters, on a virtual clock; nothing is contacted.
     """
+    from zuul_suse.simulation import plot, table
+    from zuul_suse.simulation.report import figures
+    from zuul_suse.simulation.simulation import Simulation
+
     try:
         if file and datacenters:
             raise click.UsageError("--datacenters doesn't go with --scenario: the file names its datacenters")

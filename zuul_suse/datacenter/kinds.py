@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from zuul_suse import extras
 from zuul_suse.datacenter import Datacenter, WrongConfiguration
 
 KINDS: Mapping[str, str] = {
@@ -58,12 +59,16 @@ class Kind(Protocol):
 
 
 def load_kind(name: str) -> Kind:
-    """The module of a kind."""
+    """The module of a kind.
+
+    :raises WrongConfiguration: there is no such kind, or what it imports is not installed.
+    """
     try:
         module = KINDS[name]
     except KeyError:
         raise WrongConfiguration(f'kind: "{name}" is not one of {", ".join(sorted(KINDS))}') from None
-    return cast(Kind, importlib.import_module(module))
+    with extras.needed("nodepool", WrongConfiguration, f'kind "{name}"'):
+        return cast(Kind, importlib.import_module(module))
 
 
 def with_defaults(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from zuul_suse.sandbox import SandboxError, gerrit
 from zuul_suse.sandbox.repositories import BRANCH, access, destination, git
 from zuul_suse.sandbox.state import State
-from zuul_suse.seeds.git import QUIET
+from zuul_suse.seeds.git import QUIET, config_environment
 
 NAME = "Devon Developer"
 EMAIL = f"{gerrit.DEVELOPER}@sandbox.example.com"
@@ -45,7 +45,7 @@ def send(state: State, project: str, message: str, edit: Callable[[Path], None],
     :raises SandboxError: with git's or git-review's words.
     """
     review = gerrit.developer(state)
-    who = review.git_environment()
+    who = review.git_config()
     with _commit(state, project, message, edit, review.git_address(project), branch or BRANCH, who) as folder:
         _git_review(folder, branch or BRANCH, who)
         commit = git(folder, "rev-parse", "HEAD")
@@ -61,7 +61,7 @@ def push_directly(state: State, project: str, message: str, edit: Callable[[Path
     """Change a project where there is no review; returns the commit that its branch then stands at."""
     who = access(state)
     with _commit(state, project, message, edit, destination(state, project), BRANCH, who) as folder:
-        git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}", environment=who)
+        git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}", config=who)
         return git(folder, "rev-parse", "HEAD")
 
 
@@ -78,7 +78,7 @@ def _commit(
     """A developer's clone with the edit committed in it; gone afterwards."""
     folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
     try:
-        git(folder, "clone", "-q", "-b", branch, url, ".", environment=access)
+        git(folder, "clone", "-q", "-b", branch, url, ".", config=access)
         git(folder, "config", "user.name", NAME)
         git(folder, "config", "user.email", EMAIL)
         git(folder, "remote", "add", "gerrit", url)
@@ -93,7 +93,7 @@ def _commit(
 def _git_review(folder: Path, branch: str, access: Mapping[str, str]) -> None:
     """Run git-review as a developer would; the answer to its questions is yes."""
     command = [str(Path(sys.executable).parent / "git-review"), "--yes", "--no-rebase", "--remote", "gerrit", branch]
-    environment = {**os.environ, **QUIET, **AUTHOR, **access}
+    environment = {**os.environ, **QUIET, **AUTHOR, **config_environment(access)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).strip().splitlines() if "://" not in line]

@@ -9,10 +9,12 @@ and a version tag. That is quick, and a clone without old objects will do. Which
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 from packaging.version import InvalidVersion, Version
 
+from zuul_suse import packaged
 from zuul_suse.sandbox import SandboxError, demonstration, family, repositories
 from zuul_suse.sandbox.demonstration import Demonstration
 from zuul_suse.sandbox.family import one_commit
@@ -54,7 +56,7 @@ def read_seed(name: str) -> Seed:
 
     :raises SandboxError: a key is missing.
     """
-    path = repositories.seed(name)
+    path = packaged.seed(name)
     data = yaml.safe_load(path.read_text())
     try:
         return Seed(
@@ -81,7 +83,7 @@ def seed_for(job: str) -> Seed:
 
     :raises SandboxError: no seed has it.
     """
-    seeds = [read_seed(path.name) for path in sorted(repositories.seed("").glob("*.yaml")) if _demonstrates(path)]
+    seeds = [read_seed(path.name) for path in sorted(packaged.seed("").glob("*.yaml")) if _demonstrates(path)]
     for seed in seeds:
         if seed.demonstration.job == job:
             return seed
@@ -103,7 +105,7 @@ def check(seed: Seed, mirror: str | None) -> None:
         if project.empty:
             continue
         url = location(base, project.name)
-        if "://" not in base:
+        if isinstance(url, Path):
             continue
         try:
             git(Path("/"), "ls-remote", "--heads", url, seed.branch, seconds=60)
@@ -128,22 +130,33 @@ def bring(state: State, seed: Seed, mirror: str | None, progress: Progress) -> N
     wanted = [project for project in seed.projects if not project.empty]
     for number, project in enumerate(wanted, start=1):
         with progress.step(f"{project.name} ({number} of {len(wanted)}) from {base}"):
-            _bring(state, project, location(base, project.name), seed.branch)
+            _bring(state, project, _address(state, base, project.name), seed.branch)
     if names := [project.name for project in seed.projects if project.empty]:
         with progress.step(f"{len(names)} empty repositories of projects that upstream's jobs name"):
             _bring_empty(state, names, seed.branch)
 
 
-def location(base: str, name: str) -> str:
-    """Where a project lies below a mirror, as git takes it.
+def location(base: str, name: str) -> str | Path:
+    """Where a project lies below a mirror: its URL, or its clone on this machine.
 
     :raises SandboxError: a folder that does not have the project.
     """
     if "://" in base:
         return f"{base.rstrip('/')}/{name}"
     if found := clone.find(Path(base), name):
-        return found.as_uri()
+        return found
     raise SandboxError(f"--git-mirror {base}: no repository {name} in it (looked for {name} and {name}.git)")
+
+
+def _address(state: State, base: str, name: str) -> str:
+    """Where git fetches a project: a clone on this machine by a view of it, for it may be anybody's."""
+    place = location(base, name)
+    if isinstance(place, str):
+        return place
+    try:
+        return clone.view(place, state.folder("work", "views") / quote(name, safe="")).as_uri()
+    except SeedError as fault:
+        raise SandboxError(str(fault)) from fault
 
 
 def _bring(state: State, project: Project, url: str, branch: str) -> None:

@@ -8,12 +8,12 @@ servers went with a crash or a reboot are given back, before a job meets one.
 import os
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from zuul_suse import packaged
 from zuul_suse.fleet import split_server
 from zuul_suse.sandbox import SandboxError, datacenter, environment, nodepool_part
 from zuul_suse.sandbox.certificates import Certificates
@@ -50,11 +50,6 @@ def opensuse_mirror() -> str:
     return os.environ.get("ZUUL_SUSE_OPENSUSE_MIRROR", OPENSUSE_MIRROR).rstrip("/")
 
 
-def elements() -> Path:
-    """Our diskimage-builder elements, as the wheel holds them."""
-    return Path(str(resources.files("zuul_suse") / "data" / "elements"))
-
-
 def configure(state: State, files: Certificates) -> None:
     chosen = state.choices.image or STANDIN
     own = state.path("etc", "nodepool-own.yaml") if state.choices.nodepool_part else config(state)
@@ -69,7 +64,7 @@ def configure(state: State, files: Certificates) -> None:
         profile=datacenter.PROFILE,
         socket=datacenter.socket(state),
         image=chosen,
-        elements=elements(),
+        elements=packaged.elements(),
         images=state.folder("nodepool", "images"),
         nodes_key=nodes_key(state).with_suffix(".pub").read_text().strip(),
         mirrors=debian_mirrors() if chosen == STANDIN else {},

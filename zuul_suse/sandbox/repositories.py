@@ -8,9 +8,9 @@ repositories in `git/`, which Zuul's git driver watches.
 
 import shutil
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
+from zuul_suse import packaged
 from zuul_suse.sandbox import SandboxError, gerrit
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.zuul import CONFIG_PROJECT
@@ -31,15 +31,18 @@ def git(
     *words: str,
     text: str | None = None,
     environment: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
     seconds: float | None = None,
 ) -> str:
     """Run git in a folder and return what it prints.
 
+    :param config: configuration for this call.
     :param seconds: how long it may take; None for as long as it likes.
     :raises SandboxError: with git's own reason, less passwords in URLs.
     """
     try:
-        return run(folder, *words, text=text or "", environment={**IDENTITY, **(environment or {})}, seconds=seconds)
+        environment = {**IDENTITY, **(environment or {})}
+        return run(folder, *words, text=text or "", environment=environment, config=config, seconds=seconds)
     except GitError as fault:
         raise SandboxError(str(fault)) from fault
 
@@ -55,8 +58,8 @@ def destination(state: State, project: str) -> str:
 
 
 def access(state: State) -> Mapping[str, str]:
-    """What lets git in at `destination`: in the environment, for a command line is seen by everybody."""
-    return gerrit.admin(state).git_environment() if state.choices.review == "gerrit" else {}
+    """The configuration that lets git in at `destination`."""
+    return gerrit.admin(state).git_config() if state.choices.review == "gerrit" else {}
 
 
 def ensure_project(state: State, project: str) -> None:
@@ -71,14 +74,14 @@ def push(state: State, folder: Path, revision: str, project: str, *tags: str, br
     wanted = {f"refs/heads/{branch}": git(folder, "rev-parse", f"{revision}^{{commit}}")}
     wanted |= {f"refs/tags/{tag}": git(folder, "rev-parse", f"refs/tags/{tag}") for tag in tags}
     who = access(state)
-    listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted, environment=who).splitlines()]
+    listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted, config=who).splitlines()]
     there = {name: commit for commit, name in listed}
     references = [f"+{commit}:{name}" for name, commit in wanted.items() if there.get(name) != commit]
     if not references:
         return False
     # The branch first: Gerrit takes a tag of a commit that it has.
     for reference in references:
-        git(folder, "push", "-q", url, reference, environment=who)
+        git(folder, "push", "-q", url, reference, config=who)
     return True
 
 
@@ -96,7 +99,7 @@ def seed_config_project(state: State) -> bool:
         if entry.name != ".git":
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for layer in ("config-project", *state.choices.config_layers):
-        shutil.copytree(seed(layer), folder, dirs_exist_ok=True)
+        shutil.copytree(packaged.seed(layer), folder, dirs_exist_ok=True)
     plain_git = folder / "zuul.d-git"
     if state.choices.review == "git":
         shutil.copytree(plain_git, folder / "zuul.d", dirs_exist_ok=True)
@@ -115,8 +118,3 @@ def seed_this_project(state: State, source: Path) -> bool:
     if not (source / "zuul.d").is_dir():
         raise SandboxError(f"--source {source}: no checkout of zuul-suse (has no zuul.d); run this in your clone of it")
     return push(state, source, "HEAD", THIS_PROJECT)
-
-
-def seed(name: str) -> Path:
-    """A file or folder of `seeds/`, as the wheel holds it."""
-    return Path(str(resources.files("zuul_suse") / "data" / "seeds" / name))

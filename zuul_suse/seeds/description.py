@@ -14,9 +14,17 @@ import voluptuous as v
 import yaml
 
 from zuul_suse.seeds import SeedError
+from zuul_suse.seeds.git import shown
 
-# Names go into YAML and into patterns as they are: these letters need no quotes there.
-NAME = v.Match(r"^[\w.-]+(/[\w.-]+)*$", msg="no plain name (letters, digits, and any of . _ - /)")
+# Names go into YAML, patterns, paths and command lines as they are. So: letters that need no quotes there, no option,
+# no step up, and nothing that git has in a repository or refuses in a reference.
+PLAIN = r"(?![-.])(?![^/]*\.\.)(?![^/]*\.(git|lock)?(/|\Z))[A-Za-z0-9_.-]{1,200}"
+NAMED = f"{PLAIN}(/{PLAIN}){{0,9}}"
+NAME = v.Match(
+    rf"{NAMED}\Z",
+    msg="no plain name (letters, digits, and any of . _ - /; no part begins with - or ., or ends in . .git .lock)",
+)
+FOLDER = v.Match(rf"{NAMED}/?\Z", msg="no plain folder (parts as a name's, less a / at the start)")
 
 RELEASE = {
     v.Required("branch"): NAME,
@@ -34,9 +42,11 @@ PROJECT = {
 }
 SCHEMA = v.Schema(
     {
-        v.Required("hosting"): v.Match(r"^(https|http|ssh|git|file)://", msg="no URL (https://, ssh://, file://)"),
+        v.Required("hosting"): v.Match(
+            r"(https|http|ssh|git|file)://[!-~]+\Z", msg="no URL (https://, ssh://, file://)"
+        ),
         v.Required("branch"): NAME,
-        v.Required("own-config-paths"): [str],
+        v.Required("own-config-paths"): v.All([FOLDER], v.Length(min=1, msg="empty: it needs a folder")),
         v.Required("config-project"): NAME,
         v.Required("installer"): NAME,
         v.Required("releases"): v.All({NAME: RELEASE}, v.Length(min=1, msg="empty: there is no release")),
@@ -110,6 +120,8 @@ def read(path: Path) -> Family:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise SeedError(f"{path}: can't be read ({fault.strerror})") from fault
+    except UnicodeDecodeError as fault:
+        raise SeedError(f"{path}: not UTF-8 (byte {fault.start})") from fault
     return parse(text, path.name)
 
 
@@ -128,7 +140,8 @@ def parse(text: str, place: str) -> Family:
 
 
 def _told(place: str, fault: v.Invalid) -> str:
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault.path).lstrip(".")
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shown(str(step))[:100]}" for step in fault.path)
+    where = "".join(steps).lstrip(".")
     reason = fault.msg
     if reason == "extra keys not allowed":
         reason = f"unknown key (has {', '.join(_keys(fault.path[:-1]))})"

@@ -28,7 +28,7 @@ class Gerrit:
         self.user = user
         self.password = password
         self._session = requests.Session()
-        self._session.auth = (user, password)
+        self._session.auth = (user.encode(), password.encode())  # type: ignore[assignment]  # text is Latin-1 there
 
     def get(self, path: str) -> Any:  # noqa: ANN401  JSON
         return self._ask("GET", path)
@@ -53,16 +53,12 @@ class Gerrit:
         return answer.status_code == 200
 
     def git_address(self, project: str) -> str:
-        """Where git finds a project; who asks is told by `git_environment`."""
+        """Where git finds a project; who asks is told by `git_config`."""
         return f"{self.url}/a/{project}"
 
-    def git_environment(self) -> Mapping[str, str]:
-        """What lets git in as this user. In the environment, for a command line is seen by everybody."""
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{self.url}/.extraHeader",
-            "GIT_CONFIG_VALUE_0": self.git_header(),
-        }
+    def git_config(self) -> Mapping[str, str]:
+        """The configuration that lets git in as this user."""
+        return {f"http.{self.url}/.extraHeader": self.git_header()}
 
     def git_header(self) -> str:
         """The value of git's `http.extraHeader` that lets it in as this user."""
@@ -74,7 +70,12 @@ class Gerrit:
         if not answer.ok:
             raise self._fault(method, path, answer)
         text = answer.text.removeprefix(")]}'").strip()
-        return json.loads(text) if text and "json" in answer.headers.get("Content-Type", "") else text
+        if not text or "json" not in answer.headers.get("Content-Type", ""):
+            return text
+        try:
+            return json.loads(text)
+        except ValueError as fault:
+            raise self.error(f"Gerrit: {method} {path}: no JSON in its answer") from fault
 
     def _fault(self, method: str, path: str, answer: requests.Response) -> Exception:
         return self.error(f"Gerrit: {method} {path}: {answer.status_code} {answer.text.strip()[:200]}")

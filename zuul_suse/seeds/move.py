@@ -22,6 +22,9 @@ from zuul_suse.seeds.gerrit import Gerrit, project_path
 
 MOVED, UNCHANGED, LEFT_OUT, FAILED = "moved", "unchanged", "left out", "failed"
 NAMED_FAULTS = 3  # of several faults, so many stand in the last line; each was told when it came
+BATCH = 5000  # references in one push: of a larger number, what went stays when the connection breaks
+# What can go wrong with one project; anything else is a fault of this program.
+FAULTS = (SeedError, OSError, ValueError)
 
 
 Item = TypeVar("Item")
@@ -65,7 +68,7 @@ class Outcome:
 def move(family: Family, gerrit: Gerrit, wishes: Wishes, teller: Teller) -> list[Outcome]:
     """Move the projects, and return what came of each, in the seed's order.
 
-    :raises SeedError: a clone is not there or not whole, before anything is pushed; or the server refuses something
+    :raises SeedError: clones are not there or not whole, before anything is pushed; or the server refuses something
         that all projects need.
     """
     projects = chosen(family, wishes.only)
@@ -118,15 +121,20 @@ def _list(outcomes: Sequence[Outcome]) -> str:
 
 
 def _looked_through(projects: Sequence[Project], wishes: Wishes) -> tuple[list[Clone], list[Outcome]]:
-    """The clones that are whole, and what is missing in the others."""
+    """The clones that are whole, and what is wrong with the others: one never ends the look at the rest."""
 
-    def look(project: Project) -> tuple[Clone, str | None]:
-        found = clone.obtain(wishes.base, project, wishes.work)
-        return found, clone.what_is_missing(found)
+    def look(project: Project) -> Clone | Outcome:
+        count = 0
+        try:
+            found = clone.obtain(wishes.base, project, wishes.work)
+            count = len(found.references)
+            reason = clone.what_is_missing(found)
+        except FAULTS as fault:
+            reason = git.shown(str(fault))
+        return Outcome(project.name, LEFT_OUT, count, reason=reason) if reason else found
 
     looked = _each(look, projects, wishes.jobs)
-    whole = [found for found, missing in looked if missing is None]
-    return whole, [Outcome(c.project.name, LEFT_OUT, len(c.references), reason=why) for c, why in looked if why]
+    return [one for one in looked if isinstance(one, Clone)], [one for one in looked if isinstance(one, Outcome)]
 
 
 def _each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> list[Result]:
@@ -175,9 +183,10 @@ class _Mover:
         try:
             with self._teller.step(f"{name} ({number} of {self._count}), {total} branches and tags"):
                 pushed = self._moved(source)
-        except SeedError as fault:
-            self._teller.say(f"{name}: failed: {fault}")
-            return Outcome(name, FAILED, total, seconds=time.monotonic() - began, reason=str(fault))
+        except FAULTS as fault:
+            reason = git.shown(str(fault))
+            self._teller.say(f"{name}: failed: {reason}")
+            return Outcome(name, FAILED, total, seconds=time.monotonic() - began, reason=reason)
         if not pushed:
             self._teller.say(f"{name}: nothing to push, all is there")
         return Outcome(name, MOVED if pushed else UNCHANGED, total, pushed, time.monotonic() - began)
@@ -215,15 +224,17 @@ class _Mover:
     def _push(self, source: Clone, lacking: Mapping[str, str]) -> None:
         """Branches first: Gerrit takes a tag of a commit that it has."""
         for kind, options in ((BRANCHES, ["-o", "skip-validation"]), (TAGS, [])):
-            pairs = [f"{sha}:{reference}" for reference, sha in lacking.items() if reference.startswith(kind)]
-            if pairs:
-                address, environment = self._gerrit.git_address(source.project.name), self._gerrit.git_environment()
-                git.run(source.folder, "push", "--porcelain", *options, address, *pairs, environment=environment)
+            names = [reference for reference in lacking if reference.startswith(kind)]
+            address, config = self._gerrit.git_address(source.project.name), self._gerrit.git_config()
+            for start in range(0, len(names), BATCH):
+                with clone.outgoing(source, {name: lacking[name] for name in names[start : start + BATCH]}) as folder:
+                    # A pattern, for a command line doesn't take thousands of names.
+                    git.run(folder, "push", "--porcelain", *options, address, f"{kind}*:{kind}*", config=config)
 
     def _listed(self, source: Clone) -> dict[str, str]:
         """What stands at the server, its HEAD as the name that it points to."""
-        address, environment = self._gerrit.git_address(source.project.name), self._gerrit.git_environment()
-        text = git.run(source.folder, "ls-remote", "--symref", address, environment=environment)
+        address, config = self._gerrit.git_address(source.project.name), self._gerrit.git_config()
+        text = git.run(source.folder, "ls-remote", "--symref", address, config=config)
         lines = [line.split("\t") for line in text.splitlines()]
         there = {name: value for value, name in lines if name != "HEAD"}
         return there | {name: value.removeprefix("ref: ") for value, name in lines if value.startswith("ref: ")}

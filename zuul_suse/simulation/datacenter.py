@@ -12,24 +12,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from zuul_suse.datacenter import Gone, Order, Quota, Server, ServerState, TryElsewhere
+from zuul_suse.datacenter import Order, Quota, Server, ServerState, TryElsewhere
 from zuul_suse.datacenter.fake import FakeDatacenter
-from zuul_suse.simulation.scenario import Outage, Site
+from zuul_suse.simulation.scenario import LOST_ANSWERS, SLOW, Outage, Site
 from zuul_suse.simulation.virtual_threads import VirtualThreads
 
-SLOW, LOST_ANSWERS = "slow", "lost-answers"
-FAULTS = (
-    "unreachable",
-    "black-hole",
-    "too-many-requests",
-    "create-refused",
-    "no-capacity",
-    "no-host",
-    "server-error",
-    "never-boots",
-    LOST_ANSWERS,
-    SLOW,
-)
 CALLS_STRUCK = {"unreachable", "black-hole", "too-many-requests", SLOW}  # the others concern creating only
 TIMEOUT = 60.0  # after which a client gives a call up that nobody answers
 NODE_MARK = "nodepool_node_id"
@@ -148,6 +135,3 @@ class PlayedDatacenter(FakeDatacenter):
             if server.state is ServerState.BUILDING and record["active-at"] is not None:
                 self._changes_at = min(self._changes_at, record["active-at"])
         return server
-
-
-__all__ = ["FAULTS", "NODE_MARK", "Gone", "PlayedDatacenter"]

@@ -7,10 +7,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zuul_suse import extras
 from zuul_suse.datacenter import WrongConfiguration
 from zuul_suse.simulation.report import Figures, rank
 from zuul_suse.simulation.scenario import HOUR, MINUTE
-from zuul_suse.simulation.simulation import Simulation
+from zuul_suse.simulation.simulation import SAMPLING, Simulation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,12 +22,8 @@ MARKS = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 def check() -> None:
     """Raise WrongConfiguration if nothing can be drawn, before a run takes its time."""
-    try:
+    with extras.needed("plot", WrongConfiguration, "--plot"):
         import matplotlib  # noqa: F401
-    except ImportError:
-        raise WrongConfiguration(
-            "--plot: matplotlib is not installed (pip install 'zuul-suse[plot]' brings it)"
-        ) from None
 
 
 def draw(run: Simulation, told: Figures, file: Path) -> None:
@@ -86,7 +83,7 @@ def _nodes(axes: Axes, run: Simulation) -> None:
         label = "requests waiting" if name == "waiting" else f"nodes {name}"
         axes.plot(hours, [getattr(sample, name) for sample in run.journal.samples], lw=1, label=label)
     axes.set_ylim(bottom=0)
-    axes.set_title(f"nodes (sampled every {5 * MINUTE / MINUTE:.0f} minutes)")
+    axes.set_title(f"nodes (sampled every {SAMPLING / MINUTE:.0f} minutes)")
     axes.legend(loc="upper left")
 
 

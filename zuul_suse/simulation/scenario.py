@@ -12,6 +12,20 @@ from dataclasses import dataclass, field
 
 HOUR = 3600.0
 MINUTE = 60.0
+SLOW, LOST_ANSWERS = "slow", "lost-answers"
+FAULTS = (
+    "unreachable",
+    "black-hole",
+    "too-many-requests",
+    "create-refused",
+    "no-capacity",
+    "no-host",
+    "server-error",
+    "never-boots",
+    LOST_ANSWERS,
+    SLOW,
+)
+"""What an outage may be."""
 
 
 @dataclass(frozen=True)

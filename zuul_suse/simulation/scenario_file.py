@@ -18,8 +18,16 @@ import yaml
 
 from zuul_suse.datacenter import WrongConfiguration
 from zuul_suse.datacenter.kinds import Option, with_defaults
-from zuul_suse.simulation.datacenter import FAULTS
-from zuul_suse.simulation.scenario import Label, Load, Outage, Scenario, Site, default_scenario, scaled_labels
+from zuul_suse.simulation.scenario import (
+    FAULTS,
+    Label,
+    Load,
+    Outage,
+    Scenario,
+    Site,
+    default_scenario,
+    scaled_labels,
+)
 
 TIME = "time"  # the type of a text as 90s, 20m or 1.5h
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}

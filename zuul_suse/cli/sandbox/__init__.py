@@ -3,14 +3,13 @@
 
 import click
 
-from zuul_suse.cli.sandbox.demo import demo
-from zuul_suse.cli.sandbox.down import down
-from zuul_suse.cli.sandbox.logs import logs
-from zuul_suse.cli.sandbox.status import status
-from zuul_suse.cli.sandbox.up import up
+from zuul_suse.cli.loading import LazyGroup
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    files={name: f"zuul_suse.cli.sandbox.{name}:{name}" for name in ("up", "demo", "status", "logs", "down")},
+)
 def sandbox() -> None:
     """A whole CI on this machine: Gerrit, ZooKeeper, Zuul, Nodepool, nodes.
 
@@ -23,7 +22,3 @@ def sandbox() -> None:
 
     Everything lies in one state folder (--state-dir, or ZUUL_SUSE_STATE_DIR) and listens on loopback only.
     """
-
-
-for command in (up, down, status, demo, logs):
-    sandbox.add_command(command)

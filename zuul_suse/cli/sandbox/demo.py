@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zuul-suse sandbox demo`."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from zuul_suse.cli.loading import needs
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import mirror, nodepool, zuul
-from zuul_suse.sandbox.demo import Build, Run, show, show_job, show_without_review
 from zuul_suse.sandbox.progress import Progress
-from zuul_suse.sandbox.sandbox import Sandbox, Wishes
 from zuul_suse.sandbox.state import State
+
+if TYPE_CHECKING:
+    from zuul_suse.sandbox.demo import Build, Run
+    from zuul_suse.sandbox.sandbox import Sandbox
 
 
 @click.command()
@@ -34,6 +39,7 @@ from zuul_suse.sandbox.state import State
     "[default: those that need not be asked for; a wrong name lists them all]",
 )
 @options.as_json
+@needs("sandbox")
 def demo(
     state_dir: Path,
     source: Path,
@@ -48,6 +54,10 @@ def demo(
     Starts the sandbox if it does not run. Without --job, changes to this project: a good one, a broken one, and the
     comments `recheck` and `run-SUSE Cloud CI`. Exit 3 if a verdict is not the expected one.
     """
+    from zuul_suse.sandbox import mirror, zuul
+    from zuul_suse.sandbox.demo import show, show_job, show_without_review
+    from zuul_suse.sandbox.sandbox import Sandbox, Wishes
+
     if (git_mirror or changes) and not job:
         raise click.UsageError(f"{'--git-mirror' if git_mirror else '--change'} goes with --job")
     if job:
@@ -70,6 +80,8 @@ def demo(
 
 def tell(sandbox: Sandbox, runs: list[Run]) -> None:
     """The account at the end: each run, then the last verdict as Gerrit shows it."""
+    from zuul_suse.sandbox import zuul
+
     for run in runs:
         results = ", ".join(f"{result.job} {result.result}" for result in run.verdict.results)
         click.echo(f"{run.what}: Verified {run.verdict.vote:+d}, {results}")
@@ -86,6 +98,8 @@ def tell(sandbox: Sandbox, runs: list[Run]) -> None:
 
 def _tell_builds(sandbox: Sandbox, builds: list[Build], *, as_json: bool) -> None:
     """The account where there is no Gerrit."""
+    from zuul_suse.sandbox import zuul
+
     page = zuul.status_page(sandbox.state)
     if as_json:
         told = {"status_page": page, "image": sandbox.state.choices.image}
@@ -100,5 +114,7 @@ def _tell_builds(sandbox: Sandbox, builds: list[Build], *, as_json: bool) -> Non
 
 def _image(sandbox: Sandbox) -> str:
     """What the nodes were; a stand-in is called so wherever a result is told."""
+    from zuul_suse.sandbox import nodepool
+
     image = sandbox.state.choices.image
     return f"nodes:       {image}" + (", a stand-in: not openSUSE" if image == nodepool.STANDIN else "")

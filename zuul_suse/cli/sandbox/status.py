@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zuul-suse sandbox status`."""
 
+from __future__ import annotations
+
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from zuul_suse.cli.loading import needs
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import nodepool
 from zuul_suse.sandbox.progress import Progress
-from zuul_suse.sandbox.sandbox import Sandbox
 from zuul_suse.sandbox.state import State
+
+if TYPE_CHECKING:
+    from zuul_suse.sandbox.sandbox import Sandbox
 
 
 @click.command()
 @options.state_dir
 @options.as_json
+@needs("sandbox")
 def status(state_dir: Path, as_json: bool) -> None:
     """Each service: whether it runs and is well, its log and its address. Exit 1 if one is not."""
+    from zuul_suse.sandbox.sandbox import Sandbox
+
     sandbox = Sandbox(State(state_dir), Progress())
     if not show(sandbox, as_json=as_json):
         sys.exit(1)
@@ -27,6 +35,8 @@ def status(state_dir: Path, as_json: bool) -> None:
 
 def show(sandbox: Sandbox, *, as_json: bool = False) -> bool:
     """Print the state of the sandbox; returns whether all of it is well."""
+    from zuul_suse.sandbox import nodepool
+
     services = sandbox.status()
     state = sandbox.state
     well = bool(services) and all(service.healthy for service in services)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from zuul_suse.cli.loading import needs
 from zuul_suse.cli.sandbox import options
 from zuul_suse.cli.sandbox.status import show
 from zuul_suse.sandbox.progress import Progress
-from zuul_suse.sandbox.sandbox import Sandbox, Wishes
 from zuul_suse.sandbox.state import State
 
 
@@ -19,6 +19,7 @@ from zuul_suse.sandbox.state import State
 @options.nodepool_part
 @options.database
 @options.port
+@needs("sandbox")
 def up(
     state_dir: Path,
     source: Path,
@@ -31,6 +32,8 @@ def up(
 
     Ends when every service is well; Nodepool's builder may then still make the node image (`status` shows it).
     """
+    from zuul_suse.sandbox.sandbox import Sandbox, Wishes
+
     sandbox = Sandbox(State(state_dir), Progress())
     sandbox.up(Wishes(source, ports, image, database_uri, options.in_ci(), nodepool_part))
     show(sandbox)

@@ -3,11 +3,13 @@
 
 import click
 
-from zuul_suse.cli.seeds.import_ import import_
-from zuul_suse.cli.seeds.render import render
+from zuul_suse.cli.loading import LazyGroup
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    files={"render": "zuul_suse.cli.seeds.render:render", "import": "zuul_suse.cli.seeds.import_:import_"},
+)
 def seeds() -> None:
     """Families of projects, such as Crowbar: their configuration, and their move to a Gerrit.
 
@@ -15,7 +17,3 @@ def seeds() -> None:
     zuul-suse seeds render     write the Zuul configuration that follows from seeds/crowbar.yaml
     zuul-suse seeds import     move Crowbar's projects to a Gerrit
     """
-
-
-for command in (render, import_):
-    seeds.add_command(command)

@@ -14,8 +14,8 @@ from typing import TextIO
 
 import click
 
+from zuul_suse import packaged
 from zuul_suse.cli.sandbox import options
-from zuul_suse.sandbox import repositories
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.state import cache_folder
 from zuul_suse.seeds import SeedError, description
@@ -40,7 +40,7 @@ LEFT_OUT_CODE = 4
 @click.option("--user", required=True, help="Its user, who may create projects and groups.")
 @click.option(
     "--password-file",
-    type=click.File(),
+    type=click.File(encoding="utf-8"),
     required=True,
     help="File with that user's HTTP password; - reads it from standard input.",
 )
@@ -87,7 +87,7 @@ def import_(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
-    family = description.read(seed or repositories.seed(SEED.name))
+    family = description.read(seed or packaged.seed(SEED.name))
     sharing = Sharing(parent, core_group, ci_group)
     wishes = Wishes(base or family.hosting, cache_folder() / "import", sharing, only, skip_incomplete, jobs)
     outcomes = move(family, Gerrit(url, user, _password(password_file, user)), wishes, Progress())
@@ -99,7 +99,10 @@ def import_(
 
 
 def _password(file: TextIO, user: str) -> str:
-    password = file.read().strip()
+    try:
+        password = file.read().strip()
+    except UnicodeDecodeError as fault:
+        raise SeedError(f"--password-file {file.name}: not UTF-8 (byte {fault.start})") from fault
     if not password:
         raise SeedError(f"--password-file {file.name}: empty; it must hold the HTTP password of {user}")
     return password

@@ -94,7 +94,6 @@ class ServerList:
         self._view = View()
         self._full_at: float | None = None
         self._of: object = None  # whose servers these are
-        self._asked_at = 0.0
         self._since: datetime | None = None
 
     def add(self, server: Server) -> None:

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m zuul_suse` is the command `zuul-suse`."""
+
+from zuul_suse.cli import main
+
+main()
