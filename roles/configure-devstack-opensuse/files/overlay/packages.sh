@@ -122,9 +122,9 @@ function opensuse_mask_addresses {
 # tell although all was done (zypper(8), EXIT CODES) ends nothing: repositories
 # that it skipped, a restart, a package's script that failed.
 function opensuse_zypper {
-    local sudo=sudo said code
+    local sudo="sudo" said code
     local -x ZYPP_LOCK_TIMEOUT=${ZYPP_LOCK_TIMEOUT:-300}
-    [[ "$(id -u)" != 0 ]] || sudo=env
+    [[ "$(id -u)" != 0 ]] || sudo="env"
     said=$(mktemp)
     if $sudo http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" LC_ALL=C \
         ZYPP_LOCK_TIMEOUT="$ZYPP_LOCK_TIMEOUT" zypper --non-interactive "$@" 2>&1 |
