@@ -124,8 +124,10 @@ def test_logs_are_served_and_name_what_the_node_ran(account: dict[str, Any], sta
 
 def test_nodes_go_back_and_leave_the_datacenter_empty(account: dict[str, Any], state: State) -> None:
     assert account["runs"]
-    assert eventually(lambda: not nodepool.nodes(state)), nodepool.nodes(state)
-    assert datacenter.instances(state) == []
+    # Nodepool's list is empty also when a busy launcher does not answer in time.
+    assert eventually(lambda: not nodepool.nodes(state) and not datacenter.instances(state)), datacenter.instances(
+        state
+    )
 
 
 def test_up_again_is_harmless(account: dict[str, Any], command: CommandLine) -> None:
