@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zuul_suse.datacenter import Image, ImageFile, NoCapacity, TryElsewhere
+from zuul_suse.datacenter import Image, ImageFile, NoCapacity, TryElsewhere, WrongConfiguration
 from zuul_suse.datacenter.fake import FakeDatacenter
 from zuul_suse.fleet import Fleet, Member, Upload, uploads
 from zuul_suse.fleet.uploads import Backoff
@@ -103,14 +103,23 @@ def test_many_datacenters_that_hang_hold_the_others_up_for_a_while_only(
     many.fleet.close()
 
 
-@pytest.mark.parametrize("error", [NoCapacity("nbg: 413"), TryElsewhere("nbg: reset"), KeyError("id")])
-def test_file_that_was_refused_is_not_sent_again_at_once(two: Places, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (NoCapacity("nbg: 413"), 1),
+        (WrongConfiguration("nbg: 403"), 1),
+        (TryElsewhere("nbg: 503", rest=5), 1),
+        (TryElsewhere("nbg: reset"), 2),
+        (KeyError("id"), 2),
+    ],
+)
+def test_file_that_was_refused_is_not_sent_again_at_once(two: Places, error: Exception, sent: int) -> None:
     backoff = Backoff()
     two["nbg"].error = error
     assert two.begin(backoff=backoff).wait().keys() == {"prg"}
     for _ in range(3):
         assert two.begin(backoff=backoff).wait().keys() == {"prg"}
-    assert two["nbg"].sent == 1
+    assert two["nbg"].sent == sent
     assert two["prg"].sent == 4
     other = ImageFile("leap", two.file.path.with_name("other.tar"), "tar")
     assert not backoff.remaining("nbg", other), "another build may be smaller"
@@ -129,7 +138,7 @@ def test_file_that_is_refused_everywhere_is_an_error_and_not_sent_again_at_once(
 def test_rests_grow_and_end(tmp_path: Path) -> None:
     clock = Clock()
     backoff, file = Backoff(lambda: clock.now), ImageFile("x", tmp_path / "x", "tar")
-    found = [backoff.record_failure("nbg", file, None) for _ in range(9)]
+    found = [backoff.record_failure("nbg", file, None, refused=True) for _ in range(9)]
     assert found == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     clock.now += 3599
     assert backoff.remaining("nbg", file) == 1
@@ -137,12 +146,13 @@ def test_rests_grow_and_end(tmp_path: Path) -> None:
     clock.now += 1
     assert not backoff.remaining("nbg", file)
     backoff.reset("nbg", file)
-    assert backoff.record_failure("nbg", file, None) == 60
+    assert backoff.record_failure("nbg", file, None, refused=True) == 60
+    assert [backoff.record_failure("prg", file, None, refused=False) for _ in range(3)] == [0, 60, 120]
 
 
 @pytest.mark.parametrize(("hint", "rest"), [(None, 60), (0.0, 60), (300.0, 300), (1e9, 3600)])
 def test_a_datacenters_own_word_counts_within_bounds(tmp_path: Path, hint: float | None, rest: float) -> None:
-    assert Backoff().record_failure("nbg", ImageFile("x", tmp_path / "x", "tar"), hint) == rest
+    assert Backoff().record_failure("nbg", ImageFile("x", tmp_path / "x", "tar"), hint, refused=True) == rest
 
 
 def test_image_that_is_there_already_is_taken(two: Places) -> None:

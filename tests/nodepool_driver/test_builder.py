@@ -90,7 +90,7 @@ def test_upload_that_failed_in_a_datacenter_is_made_up_for_there(nodepool: Insta
     after = wait_for(
         "the image is in both datacenters",
         lambda: (upload := newest_upload(nodepool)) and "big=" in upload.external_id and upload,
-        100,
+        200,
         pause=1,
     )
     assert after.id == before.id

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, TryElsewhere
+from zuul_suse.datacenter import DatacenterError, Gone, ImageFile, NoCapacity, TryElsewhere, WrongConfiguration
 from zuul_suse.fleet.threads import MACHINE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ STALL = 300.0  # seconds after which those that hang keep no slot from the next
 class Backoff:
     """Which files are not to be sent to which datacenters for now; several threads share it."""
 
-    FIRST, LONGEST = 60.0, 3600.0  # seconds; twice as long after each refusal
+    FIRST, LONGEST = 60.0, 3600.0  # seconds; twice as long after each failure
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,14 +41,17 @@ class Backoff:
             refused = self._failures.get((datacenter, str(file.path)))
         return max(0.0, refused[1] - self._clock()) if refused else 0.0
 
-    def record_failure(self, datacenter: str, file: ImageFile, hint: float | None) -> float:
-        """It was refused, with `hint` as Retry-After; returns the seconds until it may be sent again."""
+    def record_failure(self, datacenter: str, file: ImageFile, hint: float | None, refused: bool) -> float:
+        """It failed, with `hint` as Retry-After; returns the seconds until it may be sent again. What broke, other than
+        what was refused, may be sent again at once, once."""
         with self._lock:
             now = self._clock()
             # A file that nobody tried for hours is no longer there.
             self._failures = {key: one for key, one in self._failures.items() if now - one[1] < 4 * self.LONGEST}
             times = self._failures.get((datacenter, str(file.path)), (0, 0.0))[0]
-            seconds = min(max(self.FIRST * 2.0 ** min(times, 10), hint or 0.0), self.LONGEST)
+            doublings = times if refused else times - 1
+            seconds = self.FIRST * 2.0 ** min(doublings, 10) if doublings >= 0 else 0.0
+            seconds = min(max(seconds, hint or 0.0), self.LONGEST)
             self._failures[datacenter, str(file.path)] = times + 1, now + seconds
             return seconds
 
@@ -162,7 +165,9 @@ class Upload:
         hint = error.rest if isinstance(error, DatacenterError) else None
         said = f"Image {file.name} is missing in datacenter {member.name}"
         if self._again or file.path.is_file():
-            said += f", which is tried again in {self._backoff.record_failure(member.name, file, hint):.0f} s"
+            refused = isinstance(error, NoCapacity | WrongConfiguration | Gone)
+            seconds = self._backoff.record_failure(member.name, file, hint, refused)
+            said += f", which is tried again in {seconds:.0f} s"
         if not isinstance(error, DatacenterError):  # a fault of ours in one datacenter must not hide the others
             self._log.error("%s:", said, exc_info=error)
             return
