@@ -119,6 +119,15 @@ def test_machine_becomes_an_instance(adapter: SuseAdapter) -> None:
     assert [one.external_id for one in adapter.listInstances()] == [machine.external_id]
 
 
+def test_server_that_is_being_deleted_is_not_found_as_leaked(adapter: SuseAdapter) -> None:
+    machine = launch(heard_of(adapter), az="nbg")
+    crank(machine)
+    _, server_id = split_server(machine.external_id)
+    assert [one.external_id for one in adapter.listResources()] == [server_id]
+    adapter.fleet.member("nbg").reaper.abandon(server_id)
+    assert list(adapter.listResources()) == []
+
+
 def test_second_launch_of_a_node_avoids_where_it_failed(adapter: SuseAdapter) -> None:
     heard_of(adapter)
     crank(launch(adapter, az="nbg"))
