@@ -97,7 +97,7 @@ def test_request_that_every_datacenter_refuses_waits_and_recovers_by_itself(
     for twin in twins.values():
         twin.fault("create-refused")
     request = nodepool.request("asked", "asked")
-    wait_for("it is taken back", lambda: "Request waits: its label rests" in nodepool.log, 60)
+    wait_for("it is taken back", lambda: "Request waits: its label rests" in nodepool.log, 120)
     time.sleep(3)
     assert nodepool.zk.getNodeRequest(request.id).state == zk.REQUESTED
     for twin in twins.values():

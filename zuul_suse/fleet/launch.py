@@ -49,6 +49,7 @@ class CreateMachine:
     PAUSE = 1.0  # between looks for room
     HOLD = 300.0  # seconds for which a request's other servers are held while one of its launches waits
     HELD = 3600.0  # and no longer, whatever became of the others
+    REST = 20.0  # seconds for which a launch waits while its label rests everywhere
     OUTAGE = 3600.0  # seconds for which a launch waits while no datacenter could take it even with room
 
     def __init__(
@@ -192,7 +193,7 @@ class CreateMachine:
     def _wait(self, choice: Choice, now: float) -> None:
         """Nothing fits now. An outage of all is waited for too, unless this launch failed somewhere already.
 
-        What rests is not waited for here: a request that has no launch waits without taking a place in its pool.
+        What rests is waited for a moment only: a request that has no launch waits without taking a place in its pool.
         """
         group = self._group
         refused = all(member.refuses(self._demand) for member in self._fleet.members.values())
@@ -201,7 +202,7 @@ class CreateMachine:
         if choice.waits:
             self._could_wait_at = now
         hopeless = (bool(group.failed) and not choice.waits) or now - self._could_wait_at > self.OUTAGE
-        rests = not choice.waits and self._fleet.rests([self._demand])
+        rests = not choice.waits and now - self._waits_since > self.REST and self._fleet.rests([self._demand])
         if refused or hopeless or group.lost or rests:
             reasons = {**choice.reasons, **{name: why for name, (why, _) in group.failed.items()}}
             raise LaunchFailed("; ".join(f"{name}: {why}" for name, why in reasons.items()))
