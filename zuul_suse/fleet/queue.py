@@ -10,7 +10,7 @@ want the same datacenter the one that waits longer gets it first.
 
 Owned by a shell's provider, one for all its pools; asked and told by their threads, hence the lock. The shell drops
 those whose request was withdrawn, and an entry that isn't heard of for a while is forgotten. With hundreds of them the
-first is found without a look at the others, and its datacenter is chosen anew once a second at most: a PoolWorker asks
+first is found without a look at the others, and its datacenter is chosen anew every two seconds at most: a PoolWorker asks
 for it with every request that waits.
 """
 
@@ -56,7 +56,7 @@ class Queue:
     """See the module."""
 
     FORGOTTEN = 15.0  # seconds; not where the shell itself drops whatever waits no more
-    AIM_AGE = 1.0  # seconds for which a target is good
+    AIM_AGE = 2.0  # seconds for which a target is good
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Queue:
             return entry
 
     def _wish_for_room(self) -> None:
-        """Have the datacenters looked at more often; it is enough to say so once a second."""
+        """Have the datacenters looked at more often; it is enough to say so now and then."""
         now = self._clock()
         if now - self._wished_at >= self.AIM_AGE:
             self._wished_at = now
