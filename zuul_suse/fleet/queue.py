@@ -10,8 +10,8 @@ want the same datacenter the one that waits longer gets it first.
 
 Owned by a shell's provider, one for all its pools; asked and told by their threads, hence the lock. The shell drops
 those whose request was withdrawn, and an entry that isn't heard of for a while is forgotten. With hundreds of them the
-first is found without a look at the others, and its datacenter is chosen anew every two seconds at most: a PoolWorker asks
-for it with every request that waits.
+first is found without a look at the others, and its datacenter is chosen anew every two seconds at most: a PoolWorker
+asks for it with every request that waits.
 """
 
 from __future__ import annotations
