@@ -52,7 +52,7 @@ class Cloud:
         for _ in range(rounds):
             for member in self.fleet.members.values():
                 member.poller.poll()
-                for call in member.reaper._under_way.values():
+                for call in [doomed.call for doomed in member.reaper._doomed.values() if doomed.call]:
                     call.exception(10)
             self.deserted.look(records)
         return {server.id for twin in self.twins.values() for server in twin.list_servers()}

@@ -132,7 +132,7 @@ def test_new_and_restored_patch_sets_start_check_and_nothing_else(trusted: list[
         if s.kind == "pipeline"
         and any("comment" not in t and t["event"] == event for t in s.body["trigger"].get("gerrit", []))
     }
-    assert starting == {"check"}
+    assert starting == {"check", "configuration"}, "which runs nothing"
 
 
 @pytest.mark.parametrize(

@@ -385,7 +385,7 @@ class CreateMachine:
             attempt.member.poller.outdate_limits()
             if self._fleet.blame.full(attempt.subject.label, attempt.member.name):
                 attempt.member.is_full()
-        attempt.member.breaker.answered()
+            attempt.member.breaker.answered()  # a hint to come later proves nothing
         self._move_on(attempt, reason, None, failed=False)
 
     def _move_on(self, attempt: Attempt, reason: str, fault: Fault | None = Fault.OPEN, failed: bool = True) -> None:

@@ -125,7 +125,7 @@ class Host:
                 self._follow(request, request.group.datacenter)
             if all(node.state in (READY, FAILED) for node in request.nodes):
                 self._finish(request, now)
-        self._begun = [request for request in self._begun if not request.done]
+        self._begun = [request for request in self._begun if request.nodes and not request.done]
 
     def _look_around(self) -> None:
         """Whether anything has changed by which something may fit now; some of it does so by time alone."""
@@ -230,6 +230,8 @@ class Host:
                 else:
                     self.launcher.give_back(node)
             request.nodes, request.reused, request.group = [], [], None
+            if taken_back:
+                self._waiting.setdefault((request.spare, tuple(request.labels)), deque()).appendleft(request)
             return
         self._journal.waits.append(Wait(request.at, len(request.labels), now - request.at, request.launched))
         for node in request.nodes:
