@@ -248,7 +248,7 @@ def test_a_strangers_play_reaches_nothing_of_the_host(account: dict[str, Any], s
 
     def edit(folder: Path) -> None:
         (folder / "playbooks" / "hostile.yaml").write_text(HOSTILE.replace("{files}", " ".join(files)))
-        (folder / "zuul.d" / "hostile.yaml").write_text(
+        (folder / "zuul.d" / "project.yaml").write_text(  # in place of the jobs that this project has
             f"- job:\n    name: {job}\n    parent: base\n    run: playbooks/hostile.yaml\n"
             "    nodeset:\n      nodes: []\n"
             f"- project:\n    check:\n      jobs: [{job}]\n"
@@ -307,11 +307,11 @@ def test_another_user_of_the_machine_reads_no_secret(account: dict[str, Any], st
     look = "import os, sys; print([p for p in sys.stdin.read().split(chr(0)) if os.access(p, os.R_OK)])"
     done = subprocess.run(
         ["/usr/bin/python3", "-c", look], input="\0".join(paths), user=65534, group=65534, extra_groups=[],
-        capture_output=True, text=True, check=True,
+        capture_output=True, encoding="utf-8", errors="surrogateescape", check=True,
     )  # fmt: skip
     public = {"tls/ca.pem", "ssh/gerrit_ed25519.pub", "ssh/nodes_ed25519.pub"}
     assert set(ast.literal_eval(done.stdout)) == {str(state.root / name) for name in public}
-    assert len(paths) > 1000, "files were looked at"
+    assert len(paths) > 100, "files were looked at"
 
 
 def test_everything_listens_on_loopback_or_the_sandboxs_own_bridge(account: dict[str, Any], state: State) -> None:
