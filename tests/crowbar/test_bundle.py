@@ -86,7 +86,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "path of two": (
         "bin/crowbar_dns", "puts 2\n", "owned-twice", "bin/crowbar_dns is in acme/core and acme/web",
     ),
-    "barclamp that is no YAML": ("web.yml", "barclamp: [", "tree", "did not find expected node content"),
+    "barclamp that is no YAML": ("web.yml", "barclamp: [", "barclamps", "did not find expected node content"),
     "schema": (f"{DATABAGS}/template-web.schema", '{"type": "mapp"}', "schemas", "no schema: "),
     "template": (
         f"{DATABAGS}/template-web.json", json.dumps({**barclamps.TEMPLATE, "attributes": {"web": {}}}),

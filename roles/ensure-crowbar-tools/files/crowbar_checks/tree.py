@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lay the checkouts of a release into one tree, as Crowbar's own installer and packages do, and remember whose what is.
 
-The layout is barclamp_install.rb's (`bc_install_layout_1_app`): `bin`, `chef` and `crowbar_framework` of each
-component, its `updates`, and its YAML as `crowbar_framework/barclamps/NAME.yml`; `doc` and `etc` as the packages do.
-Until Cloud 5 a barclamp's YAML is called crowbar.yml and bears the barclamp's name only inside. Files whose name begins
-with a dot stay behind. The installer's own scripts go into `bin`. Owns the folder that it is told to write; it must be
-empty or not there yet.
+What goes where says layout.py, which is the very file that a deployment has it from. Owns the folder that it is told to
+write; it must be empty or not there yet.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import programs
 from .findings import Found
+from .layout import layout
 
-FOLDERS = ("bin", "chef", "crowbar_framework", "doc", "etc", "updates")
-INSTALLER = "barclamp_install.rb"
 RECORD = "owners.json"
 
 
@@ -66,22 +60,10 @@ def load(root: Path) -> Tree:
     return Tree(root, read["owners"], read["sources"], read["projects"], [tuple(fault) for fault in read["faults"]])
 
 
-def files_below(folder: Path) -> list[Path]:
-    """List what the installer copies: everything whose name does not begin with a dot; folders that are links too."""
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place) / name for name in sorted(names) if not name.startswith(".")]
-    return found
-
-
 def take(tree: Tree, project: str, checkout: Path, source: Path, path: str) -> None:
     """Copy one file into the tree; a link becomes what it points to."""
     target = tree.root / path
     where = str(source.relative_to(checkout))
-    if not source.exists():
-        tree.faults.append((project, where, f"a link to {os.readlink(source)}, which is not there"))
-        return
     if target.is_dir() or any(parent.is_file() for parent in target.parents):
         tree.faults.append((project, where, f"{path} is a file here and a folder in another project"))
         return
@@ -91,23 +73,6 @@ def take(tree: Tree, project: str, checkout: Path, source: Path, path: str) -> N
     shutil.copymode(source, target)
     tree.owners.setdefault(path, []).append(project)
     tree.sources[path] = where
-
-
-def take_barclamps(tree: Tree, project: str, checkout: Path) -> None:
-    """Copy the YAML files of a component to where the framework looks for them."""
-    files = sorted(f for f in checkout.glob("*.yml") if not f.name.startswith("."))
-    read = programs.documents(files)
-    for file in files:
-        name = file.name
-        document = read[str(file)].get("value")
-        if not isinstance(document, dict) or "barclamp" not in document:
-            fault = read[str(file)].get("error", "no `barclamp:` in it")
-            tree.faults.append((project, name, fault))
-            continue
-        # With several barclamps in one project crowbar.yml is one of them, that of the barclamp crowbar.
-        if name == "crowbar.yml":
-            name = f"{document['barclamp'].get('name', 'crowbar')}.yml"
-        take(tree, project, checkout, file, f"crowbar_framework/barclamps/{name}")
 
 
 def lay(components: list[tuple[str, Path]], root: Path) -> Tree:
@@ -120,13 +85,14 @@ def lay(components: list[tuple[str, Path]], root: Path) -> Tree:
         if not checkout.is_dir():
             raise TreeError(f"{project}: no checkout at {checkout}")
         tree.projects.append(project)
-        for folder in FOLDERS:
-            for file in files_below(checkout / folder):
-                take(tree, project, checkout, file, str(file.relative_to(checkout)))
-        if (checkout / "scripts" / INSTALLER).exists():
-            for file in files_below(checkout / "scripts"):
-                take(tree, project, checkout, file, f"bin/{file.relative_to(checkout / 'scripts')}")
-        take_barclamps(tree, project, checkout)
+        try:
+            laid, faults, others = layout(str(checkout))
+        except ValueError as error:
+            raise TreeError(f"{project}: {error}") from error
+        tree.faults += [(project, file, fault) for file, fault in faults]
+        tree.faults += [(project, file, "no `barclamp:` in it") for file in others]
+        for path, source in laid.items():
+            take(tree, project, checkout, Path(source), path)
     tree.save(root / RECORD)
     return tree
 

@@ -1,0 +1,1 @@
+../../../write-crowbar-checkout/module_utils/crowbar_layout.py
