@@ -356,7 +356,7 @@ def test_floating_ip_goes_with_its_server_and_a_foreign_one_stays(
 def test_a_floating_ip_at_the_port_that_a_router_leads_to(
     home: Project, opened: Callable[..., OpenStackDatacenter], gate: Counted
 ) -> None:
-    """The server's first network has no router, which neutron says in its own words."""
+    """One of the server's networks has no router, which neutron says in its own words."""
     network = home.member.network
     storage = network.create_network(name="storage-net")
     network.create_subnet(network_id=storage.id, ip_version=4, cidr="127.251.0.0/16", enable_dhcp=False)
@@ -366,7 +366,9 @@ def test_a_floating_ip_at_the_port_that_a_router_leads_to(
         assert ready(datacenter, server_id).awaits_address
         gate.take()
         server = datacenter.expose(server_id)
-        assert gate.take() == {"GET ports": 1, "POST floatingips": 2}
+        asked = gate.take()
+        assert asked.pop("POST floatingips") in (1, 2)  # the ports may be of one second
+        assert asked == {"GET ports": 1}
         assert server.ready
         (address,) = network.ips()
         assert (server.ipv4, network.get_port(address.port_id).network_id) == (
