@@ -23,6 +23,7 @@ from zuul.configloader import ParseContext, TenantParser
 from zuul.driver.gerrit.gerritmodel import GerritTriggerEvent
 from zuul.driver.gerrit.gerritreporter import GerritReporter
 from zuul.driver.timer.crontrigger import ZuulCronTrigger
+from zuul.driver.zuul.zuulreporter import ZuulReporter
 from zuul.lib.ansible import AnsibleManager
 from zuul.lib.connections import ConnectionRegistry
 
@@ -195,8 +196,10 @@ def test_no_comment_at_a_start_a_conflict_or_a_fault_in_zuul_files(layout: Any) 
         pipeline = layout.pipeline_managers[name].pipeline
         assert pipeline.start_actions == []
         assert pipeline.enqueue_actions == []
-        for (silent,) in (pipeline.merge_conflict_actions, pipeline.config_error_actions):
-            assert (silent._create_comment, silent._labels, silent._submit) == (False, {}, False)
+        (silent,) = pipeline.merge_conflict_actions
+        assert (silent._create_comment, silent._labels, silent._submit) == (False, {}, False)
+        (nobody,) = pipeline.config_error_actions
+        assert isinstance(nobody, ZuulReporter), "Gerrit's would comment in the file with the fault"
 
 
 def test_votes(layout: Any) -> None:  # noqa: ANN401
