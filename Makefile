@@ -87,15 +87,15 @@ install: $(VENV)/installed
 install-test: $(VENV)/installed-test
 
 $(VENV)/installed: $(SOURCES)
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@[ -x $(BIN)/python ] || (umask 022; $(PYTHON) -m venv $(VENV))
 	@echo "installing zuul-suse into $(VENV) (some minutes the first time)"
-	$(BIN)/pip install -q --use-pep517 '.[sandbox]'
+	umask 022; $(BIN)/pip install -q --use-pep517 '.[sandbox]'
 	@touch $@
 
 $(VENV)/installed-test: $(SOURCES)
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@[ -x $(BIN)/python ] || (umask 022; $(PYTHON) -m venv $(VENV))
 	@echo "installing zuul-suse and its tests' tools into $(VENV) (some minutes the first time)"
-	$(BIN)/pip install -q --use-pep517 '.[sandbox,test]'
+	umask 022; $(BIN)/pip install -q --use-pep517 '.[sandbox,test]'
 	@touch $@ $(VENV)/installed
 
 clean:  ## remove the virtual environment and what tools cached

@@ -47,7 +47,7 @@ class Database:
             "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-file-per-table=0",
             "--innodb-buffer-pool-size=192M", "--max-connections=2000", "--character-set-server=utf8mb3",
         )  # fmt: skip
-        return Service("mariadb", command, self.answers, stop_seconds=2)
+        return Service("mariadb", command, self.answers, user=getpass.getuser(), stop_seconds=2)
 
     def answers(self) -> bool:
         try:

@@ -28,6 +28,7 @@ from .environment import RABBITMQ, program
 from .layout import Layout
 
 HERE = Path(__file__).parent
+USER = getpass.getuser()
 # Name → application, and the variable and value that tell it where its configuration is.
 APPLICATIONS = {
     "keystone": ("keystone.wsgi.api", "OS_KEYSTONE_CONFIG_FILES", "keystone.conf"),
@@ -76,15 +77,16 @@ def shared(layout: Layout) -> Iterator[Service]:
         "epmd",
         (program("epmd"), "-port", str(ports["epmd"]), "-address", "127.0.0.1"),
         lambda: listens(ports["epmd"]),
+        user=USER,
     )
     yield _rabbitmq(layout)
     yield _application(layout, "keystone")
     script, closed = str(HERE / "ssh_door.py"), str(layout.folder / "etc" / "ssh" / "closed")
     config = str(layout.folder / "etc" / "ssh" / "sshd_config")
     command = (sys.executable, script, str(ports["ssh"]), program("sshd"), config, closed)
-    yield Service("ssh", command, lambda: listens(ports["ssh"]), stop_seconds=2)
+    yield Service("ssh", command, lambda: listens(ports["ssh"]), user=USER, stop_seconds=2)
     command = (sys.executable, str(HERE / "volume_stub.py"), str(ports["volumes"]))
-    yield Service("volumes", command, lambda: listens(ports["volumes"]), stop_seconds=2)
+    yield Service("volumes", command, lambda: listens(ports["volumes"]), user=USER, stop_seconds=2)
 
 
 def regional(layout: Layout, region: str) -> Iterator[Service]:
@@ -92,11 +94,11 @@ def regional(layout: Layout, region: str) -> Iterator[Service]:
     config = str(layout.folder / "etc" / region / "nova" / "nova.conf")
     for name in ("conductor", "scheduler"):
         command = (*BEHIND, layout.program(f"nova-{name}"), "--config-file", config)
-        yield Service(f"{region}-{name}", command, lambda: True, stop_seconds=2)
+        yield Service(f"{region}-{name}", command, lambda: True, user=USER, stop_seconds=2)
     for name in FILES:
         yield _application(layout, name, region)
     command = (*BEHIND, layout.program("nova-compute"), "--config-file", config)
-    yield Service(f"{region}-compute", command, lambda: True, stop_seconds=2)
+    yield Service(f"{region}-compute", command, lambda: True, user=USER, stop_seconds=2)
 
 
 def _application(layout: Layout, name: str, region: str = "") -> Service:
@@ -112,7 +114,7 @@ def _application(layout: Layout, name: str, region: str = "") -> Service:
         "--log-format", "%(method) %(uri) %(status) %(msecs)ms",
     )  # fmt: skip
     where = layout.folder / "etc" / region / name / file
-    return Service(full, command, lambda: _answers(port), {variable: str(where)}, stop_seconds=2)
+    return Service(full, command, lambda: _answers(port), {variable: str(where)}, user=USER, stop_seconds=2)
 
 
 def _answers(port: int) -> bool:
@@ -140,7 +142,7 @@ def _rabbitmq(layout: Layout) -> Service:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
     }
     return Service(
-        "rabbitmq", (str(RABBITMQ),), lambda: listens(ports["rabbitmq"]), environment, folder, stop_seconds=2
+        "rabbitmq", (str(RABBITMQ),), lambda: listens(ports["rabbitmq"]), environment, folder, user=USER, stop_seconds=2
     )
 
 

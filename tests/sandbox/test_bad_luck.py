@@ -26,6 +26,7 @@ CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens there
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="zsb-", dir="/var/tmp") as name:
+        Path(name).chmod(0o755)  # services have users of their own
         yield Path(name)
         CommandLine(Path(name) / "s")("down", "--purge")
 

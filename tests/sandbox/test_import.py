@@ -5,6 +5,7 @@ The tests of this module stand in order and share one sandbox: bringing it up ta
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,8 @@ def move(folder: Path, state: State, clones: Path, *words: str, code: int) -> tu
 
 def references(folder: Path, state: State, project: str) -> dict[str, str]:
     """What a project has at Gerrit, as a developer's git sees it."""
-    listed = git(folder, "ls-remote", gerrit.developer(state).git_url(project)).splitlines()
+    who = gerrit.developer(state)
+    listed = git(folder, "ls-remote", who.git_address(project), environment=who.git_environment()).splitlines()
     there = {name: commit for commit, name in (line.split("\t") for line in listed)}
     return {name: sha for name, sha in there.items() if not name.endswith("^{}") and name != "refs/meta/config"}
 
@@ -149,9 +151,11 @@ def test_a_stranger_may_not_push_to_what_has_moved(tmp_path: Path, state: State,
     """A developer sends changes for review; branches are Gerrit's."""
     work = tmp_path / "work"
     work.mkdir()
-    git(work, "clone", "-q", gerrit.developer(state).git_url(NOVA), ".")
+    who = gerrit.developer(state)
+    git(work, "clone", "-q", who.git_address(NOVA), ".", environment=who.git_environment())
     git(work, "commit", "-q", "--allow-empty", "-m", "past the review")
     push = ["git", "-C", str(work), "push", "-q", "origin", f"HEAD:refs/heads/{BRANCHES[1]}"]
-    done = subprocess.run(push, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **who.git_environment()}
+    done = subprocess.run(push, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "prohibited by Gerrit" in done.stderr

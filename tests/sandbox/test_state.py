@@ -64,6 +64,17 @@ def test_a_damaged_state_folder_says_how_to_start_afresh(tmp_path: Path, text: s
         State(tmp_path)
 
 
+def test_who_is_not_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    State(tmp_path).save()
+
+    def refuse(_path: Path) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SandboxError, match=r"sandbox\.json: holds passwords, so only root reads it: use sudo"):
+        State(tmp_path)
+
+
 def test_two_commands_do_not_work_on_one_sandbox(tmp_path: Path) -> None:
     refused = pytest.raises(SandboxError, match="another command works on this sandbox")
     with State(tmp_path).locked(), refused, State(tmp_path).locked():

@@ -22,28 +22,41 @@ YEARS = 5
 
 
 @dataclass(frozen=True)
-class Certificates:
-    """Paths of the PEM files; `server` holds key and certificate, as ZooKeeper's netty wants them."""
+class Client:
+    """Paths of the PEM files with which one user's services speak to ZooKeeper."""
 
     ca: Path
     certificate: Path
     key: Path
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Who has which; `server` holds key and certificate, as ZooKeeper's netty wants them."""
+
     server: Path
+    zuul: Client
+    nodepool: Client
 
 
 def certificates(state: State) -> Certificates:
     """The sandbox's certificates, made if they are missing or soon to expire."""
     folder = state.folder("tls")
-    files = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem", folder / "server.pem")
+    zuul, nodepool = (
+        Client(folder / "ca.pem", folder / f"{name}-cert.pem", folder / f"{name}-key.pem")
+        for name in ("zuul", "nodepool")
+    )
+    files = Certificates(folder / "zookeeper.pem", zuul, nodepool)
     if not _still_good(files):
         _make(files)
     return files
 
 
 def _still_good(files: Certificates) -> bool:
-    if not all(path.exists() for path in (files.ca, files.certificate, files.key, files.server)):
+    paths = [files.server, *(path for client in (files.zuul, files.nodepool) for path in vars(client).values())]
+    if not all(path.exists() for path in paths):
         return False
-    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    certificate = x509.load_pem_x509_certificate(files.zuul.certificate.read_bytes())
     return certificate.not_valid_after_utc > dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
 
 
@@ -51,19 +64,24 @@ def _make(files: Certificates) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "zuul-suse sandbox")])
     ca = _builder(ca_name, ca_name, ca_key).add_extension(x509.BasicConstraints(True, 0), critical=True)
-    ca_certificate = ca.sign(ca_key, hashes.SHA256())
+    _write(files.zuul.ca, ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    for client in (files.zuul, files.nodepool):
+        key, certificate = _pair(ca_name, ca_key)
+        _write(client.key, key)
+        _write(client.certificate, certificate)
+    _write(files.server, b"".join(_pair(ca_name, ca_key)))
+
+
+def _pair(ca_name: x509.Name, ca_key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
+    """A new key and its certificate for this machine's loopback, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     builder = _builder(name, ca_name, key).add_extension(x509.SubjectAlternativeName(names), critical=False)
-    pem = builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(files.ca, ca_certificate.public_bytes(serialization.Encoding.PEM))
-    _write(files.certificate, pem)
-    _write(files.key, key_pem)
-    _write(files.server, key_pem + pem)
+    return key_pem, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

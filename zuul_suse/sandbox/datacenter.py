@@ -24,6 +24,7 @@ import yaml
 from zuul_suse.sandbox import SandboxError
 from zuul_suse.sandbox.service import Service
 from zuul_suse.sandbox.state import State
+from zuul_suse.sandbox.users import NODEPOOL, ROOT
 
 PROJECT = "zuul-suse"
 PROFILE = "zuul-suse-node"
@@ -81,7 +82,9 @@ def service(state: State) -> Service:
     state.folder("datacenter")
     return Service(
         name="datacenter",
-        command=(shutil.which(chosen.daemon) or chosen.daemon, "--group", "root"),
+        command=(shutil.which(chosen.daemon) or chosen.daemon, "--group", NODEPOOL),
+        user=ROOT,
+        umask=0o022,  # its DHCP server has a user of its own, and reads what the daemon writes
         environment={chosen.folder_variable: str(state.root / "datacenter")},
         check=lambda: _answers(state),
         url=f"unix://{socket(state)}",

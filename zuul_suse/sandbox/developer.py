@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, gerrit
-from zuul_suse.sandbox.repositories import BRANCH, destination, git
+from zuul_suse.sandbox.repositories import BRANCH, access, destination, git
 from zuul_suse.sandbox.state import State
 from zuul_suse.seeds.git import QUIET
 
@@ -45,8 +45,9 @@ def send(state: State, project: str, message: str, edit: Callable[[Path], None],
     :raises SandboxError: with git's or git-review's words.
     """
     review = gerrit.developer(state)
-    with _commit(state, project, message, edit, review.git_url(project), branch or BRANCH) as folder:
-        _git_review(folder, branch or BRANCH)
+    who = review.git_environment()
+    with _commit(state, project, message, edit, review.git_address(project), branch or BRANCH, who) as folder:
+        _git_review(folder, branch or BRANCH, who)
         commit = git(folder, "rev-parse", "HEAD")
     found = review.get(f"changes/?q=commit:{commit}")
     if not found:
@@ -58,19 +59,26 @@ def send(state: State, project: str, message: str, edit: Callable[[Path], None],
 
 def push_directly(state: State, project: str, message: str, edit: Callable[[Path], None]) -> str:
     """Change a project where there is no review; returns the commit that its branch then stands at."""
-    with _commit(state, project, message, edit, destination(state, project), BRANCH) as folder:
-        git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
+    who = access(state)
+    with _commit(state, project, message, edit, destination(state, project), BRANCH, who) as folder:
+        git(folder, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}", environment=who)
         return git(folder, "rev-parse", "HEAD")
 
 
 @contextmanager
 def _commit(
-    state: State, project: str, message: str, edit: Callable[[Path], None], url: str, branch: str
+    state: State,
+    project: str,
+    message: str,
+    edit: Callable[[Path], None],
+    url: str,
+    branch: str,
+    access: Mapping[str, str],
 ) -> Iterator[Path]:
     """A developer's clone with the edit committed in it; gone afterwards."""
     folder = state.folder("work", "developer", f"{project.replace('/', '-')}-{time.time_ns()}")
     try:
-        git(folder, "clone", "-q", "-b", branch, url, ".")
+        git(folder, "clone", "-q", "-b", branch, url, ".", environment=access)
         git(folder, "config", "user.name", NAME)
         git(folder, "config", "user.email", EMAIL)
         git(folder, "remote", "add", "gerrit", url)
@@ -82,12 +90,11 @@ def _commit(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _git_review(folder: Path, branch: str) -> None:
+def _git_review(folder: Path, branch: str, access: Mapping[str, str]) -> None:
     """Run git-review as a developer would; the answer to its questions is yes."""
     command = [str(Path(sys.executable).parent / "git-review"), "--yes", "--no-rebase", "--remote", "gerrit", branch]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | QUIET | AUTHOR, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, **QUIET, **AUTHOR, **access}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).strip().splitlines() if "://" not in line]
         raise SandboxError(f"git review in {folder}: {' / '.join(lines[-3:])}")

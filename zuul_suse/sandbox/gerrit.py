@@ -5,11 +5,13 @@ Owns `gerrit/` of the state folder. `configure` makes the site once and writes i
 server answers and may run again. Changes and accounts outlive `down`.
 """
 
+import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox import SandboxError, users
 from zuul_suse.sandbox.gerrit_program import GerritProgram, obtain
 from zuul_suse.sandbox.review import Review
 from zuul_suse.sandbox.service import Service, answers
@@ -46,8 +48,9 @@ def configure(state: State, program: GerritProgram) -> None:
     """
     site = state.folder("gerrit")
     if not (site / "complete").exists():
+        users.give(state.root)
         command = ["java", *program.java_words, "init", "--batch", "--dev", "--no-auto-start", "-d", str(site)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=site)
+        done = _run_as_owner(site, command)
         if done.returncode:
             raise SandboxError(f"Gerrit init in {site}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         (site / "complete").touch()
@@ -65,16 +68,44 @@ def configure(state: State, program: GerritProgram) -> None:
         **{f"index.{name}.commitWithin": "0" for name in INDEXES},
     }.items():
         config = str(site / "etc" / "gerrit.config")
-        subprocess.run(["git", "config", "-f", config, "--replace-all", key, value], check=True)
+        _run_as_owner(site, ["git", "config", "-f", config, "--replace-all", key, value]).check_returncode()
+
+
+def _run_as_owner(site: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as the user whose the site is: what it writes Gerrit must read, and it follows Gerrit's links."""
+    owner = site.stat()
+    return subprocess.run(
+        command,
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        umask=0o077,
+        cwd=site,
+        env={**os.environ, "HOME": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def service(state: State, program: GerritProgram) -> Service:
-    words = ["java", "-Xmx1g", *program.java_words, "daemon", "--console-log", "-d", str(state.root / "gerrit")]
+    words = [
+        "java",
+        "-Xmx1g",
+        f"-Duser.home={state.root / 'gerrit'}",
+        *program.java_words,
+        "daemon",
+        "--console-log",
+        "-d",
+        str(state.root / "gerrit"),
+    ]
     if program.headless:
         words.append("--headless")
     return Service(
         name="gerrit",
         command=tuple(words),
+        user=users.GERRIT,
+        environment={"HOME": str(state.root / "gerrit")},
         check=lambda: answers(f"{url(state)}/config/server/version"),
         url=f"{url(state)}/",
         port_names=("gerrit-http", "gerrit-ssh"),
@@ -92,6 +123,10 @@ def ssh_key(state: State, name: str = "gerrit") -> Path:
 
 def admin(state: State) -> Review:
     return Review(url(state), ADMIN, ADMIN_PASSWORD)
+
+
+def ci(state: State) -> Review:
+    return Review(url(state), CI_USER, state.password("gerrit-ci"))
 
 
 def developer(state: State) -> Review:

@@ -15,11 +15,12 @@ from typing import Any
 import requests
 
 from zuul_suse.fleet import split_server
-from zuul_suse.sandbox import SandboxError, datacenter, nodepool_part
+from zuul_suse.sandbox import SandboxError, datacenter, environment, nodepool_part
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.service import Service, answers
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.templates import render
+from zuul_suse.sandbox.users import NODEPOOL, ROOT
 from zuul_suse.sandbox.zuul import nodes_key
 
 PROVIDER = "sandbox"
@@ -62,7 +63,7 @@ def configure(state: State, files: Certificates) -> None:
         own,
         root=state.root,
         port=state.port,
-        tls=files,
+        tls=files.nodepool,
         provider=PROVIDER,
         project=datacenter.PROJECT,
         profile=datacenter.PROFILE,
@@ -75,7 +76,9 @@ def configure(state: State, files: Certificates) -> None:
         opensuse_mirror=opensuse_mirror(),
     )
     if state.choices.nodepool_part:
-        nodepool_part.lay_in(own, nodepool_part.read(Path(state.choices.nodepool_part)), config(state))
+        part = nodepool_part.read(Path(state.choices.nodepool_part))
+        nodepool_part.take_files(part, state.folder("etc", "nodepool-files"))
+        nodepool_part.lay_in(own, part, config(state))
     for name in ("log", "run", "tmp"):
         state.folder("nodepool", name)
 
@@ -97,25 +100,31 @@ def validate(state: State) -> None:
 
 def services(state: State) -> list[Service]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # diskimage-builder leaves its work in TMPDIR when it is killed: keep it where `purge` finds it.
-    environment = {"PATH": path, "TMPDIR": str(state.folder("nodepool", "tmp"))}
     run = state.folder("nodepool", "run")
+    clouds = state.root / "etc" / "nodepool-files" / nodepool_part.CLOUDS
     return [
         Service(
             name="nodepool-launcher",
             command=(
-                *(_command("nodepool-launcher"), "-d", "-c", str(config(state))),
-                *("-p", str(run / "launcher.pid")),
+                *environment.script(state, "nodepool-launcher"),
+                *("-d", "-c", str(config(state)), "-p", str(run / "launcher.pid")),
             ),
-            environment=environment,
+            user=NODEPOOL,
+            environment={"HOME": str(run)} | ({"OS_CLIENT_CONFIG_FILE": str(clouds)} if clouds.exists() else {}),
             check=lambda: answers(f"{_webapp(state)}/ready"),
             url=f"{_webapp(state)}/node-list",
             port_names=("nodepool-launcher",),
         ),
         Service(
             name="nodepool-builder",
-            command=(*(_command("nodepool-builder"), "-d", "-c", str(config(state))), "-p", str(run / "builder.pid")),
-            environment=environment,
+            command=(
+                *(_command("nodepool-builder"), "-d", "-c", str(config(state))),
+                *("-p", str(state.root / "nodepool" / "builder.pid")),
+            ),
+            user=ROOT,
+            umask=0o022,  # of the files in the images too
+            # diskimage-builder leaves its work in TMPDIR when it is killed: keep it where `purge` finds it.
+            environment={"PATH": path, "TMPDIR": str(state.folder("nodepool", "tmp"))},
             check=lambda: True,
         ),
     ]

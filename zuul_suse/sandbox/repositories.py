@@ -47,11 +47,16 @@ def git(
 def destination(state: State, project: str) -> str:
     """Where a project is pushed: the sandbox's Gerrit as its administrator, or a bare repository."""
     if state.choices.review == "gerrit":
-        return gerrit.admin(state).git_url(project)
+        return gerrit.admin(state).git_address(project)
     bare = state.folder("git", project)
     if not (bare / "HEAD").exists():
         git(bare, "init", "-q", "--bare", "-b", BRANCH)
     return str(bare)
+
+
+def access(state: State) -> Mapping[str, str]:
+    """What lets git in at `destination`: in the environment, for a command line is seen by everybody."""
+    return gerrit.admin(state).git_environment() if state.choices.review == "gerrit" else {}
 
 
 def ensure_project(state: State, project: str) -> None:
@@ -65,14 +70,15 @@ def push(state: State, folder: Path, revision: str, project: str, *tags: str, br
     url = destination(state, project)
     wanted = {f"refs/heads/{branch}": git(folder, "rev-parse", f"{revision}^{{commit}}")}
     wanted |= {f"refs/tags/{tag}": git(folder, "rev-parse", f"refs/tags/{tag}") for tag in tags}
-    listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted).splitlines()]
+    who = access(state)
+    listed = [line.split("\t") for line in git(folder, "ls-remote", url, *wanted, environment=who).splitlines()]
     there = {name: commit for commit, name in listed}
     references = [f"+{commit}:{name}" for name, commit in wanted.items() if there.get(name) != commit]
     if not references:
         return False
     # The branch first: Gerrit takes a tag of a commit that it has.
     for reference in references:
-        git(folder, "push", "-q", url, reference)
+        git(folder, "push", "-q", url, reference, environment=who)
     return True
 
 

@@ -17,11 +17,6 @@ class Review(Gerrit):
 
     error = SandboxError
 
-    def git_url(self, project: str) -> str:
-        """Where this user pushes; the password is in it, so it is for configuration files only, never for output."""
-        scheme, rest = self.url.split("://", 1)
-        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{rest}/a/{project}"
-
     def ensure_account(self, name: str, full_name: str, password: str, groups: list[str], ssh_key: str | None) -> None:
         """Make an account, or give the existing one this password and key."""
         body: dict[str, object] = {

@@ -7,6 +7,7 @@ again. `down` ends with no process, container, bridge or port of the sandbox.
 """
 
 import concurrent.futures
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from zuul_suse.sandbox import (
     datacenter,
+    environment,
     gerrit,
     mirror,
     mounts,
@@ -21,6 +23,7 @@ from zuul_suse.sandbox import (
     nodepool_part,
     preflight,
     repositories,
+    users,
     zookeeper,
     zuul,
 )
@@ -60,6 +63,7 @@ class Sandbox:
 
         :raises SandboxError: what is in the way; nothing is left half-started.
         """
+        os.umask(0o022)  # what services read is theirs by `users.give`, whatever the caller's umask
         ran_before = self.supervision.alive()
         preflight.check(self.state.root)
         with self.state.locked():
@@ -73,14 +77,18 @@ class Sandbox:
 
     def _up(self, wishes: Wishes) -> None:
         self._choose(wishes)
+        users.ensure()
+        environment.show(self.state)
         files = certificates(self.state)
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
             ansible = beside.submit(zuul.ensure_ansible)
             program = self._gerrit_program(wishes.gerrit_required)
-            first = self._first_stage(files, program)
+            zookeeper.configure(self.state, files)
+            if program:
+                gerrit.configure(self.state, program)
             zuul.configure(self.state, files)
             nodepool.configure(self.state, files)
-            second = self._second_stage()
+            first, second = self._first_stage(files, program), self._second_stage()
             self.supervision.configure([*first, *second])
             self.supervision.up()
             self._start(first)
@@ -159,6 +167,7 @@ class Sandbox:
         """The daemon takes its bridge away itself, so one that was killed is started for that."""
         service = datacenter.service(self.state)
         if not service.check():
+            users.ensure()
             self.supervision.configure([service])
             self.supervision.up()
             self._start([service])
@@ -194,10 +203,8 @@ class Sandbox:
         return self._first_stage(certificates(self.state), program), self._second_stage()
 
     def _first_stage(self, files: Certificates, program: GerritProgram | None) -> list[Service]:
-        zookeeper.configure(self.state, files)
         services = [zookeeper.service(self.state, files), datacenter.service(self.state)]
         if program:
-            gerrit.configure(self.state, program)
             services.append(gerrit.service(self.state, program))
         return services
 
@@ -237,7 +244,8 @@ class Sandbox:
         return None
 
     def _start(self, services: Sequence[Service]) -> None:
-        """Start services side by side and wait for each."""
+        """Start services side by side, each with what is its own, and wait for each."""
+        users.give(self.state.root)
         for service in services:
             self.supervision.start(service.name)
         with self.progress.step(f"waiting for {', '.join(service.name for service in services)}"):

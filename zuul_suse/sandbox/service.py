@@ -18,17 +18,20 @@ from zuul_suse.sandbox import SandboxError
 class Service:
     """One process that the supervisor keeps.
 
-    `check` answers whether the service is well; it must come back within a few seconds and not raise.
+    `check` answers whether the service is well; it must come back within a few seconds and not raise. `user` is the
+    system user whose rights the process has.
     """
 
     name: str
     command: tuple[str, ...]
     check: Callable[[], bool]
+    user: str = field(kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     url: str | None = None
     stop_seconds: int = 30
     port_names: tuple[str, ...] = ()
+    umask: int = 0o077
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from zuul_suse.sandbox import SandboxError, mounts
 
+SYSTEM_CACHE = Path("/var/cache")
 DEFAULT_ROOT = Path("/var/lib/zuul-suse")
 
 PORTS = (
@@ -70,6 +72,8 @@ class State:
                 # What an older version wrote and this one does not know is left out, so that its folder still works.
                 known = {entry.name for entry in fields(Choices)}
                 self.choices = Choices(**{key: value for key, value in written.items() if key in known})
+            except PermissionError as fault:
+                raise SandboxError(f"{self.choices_file}: holds passwords, so only root reads it: use sudo") from fault
             except (ValueError, AttributeError) as fault:
                 raise SandboxError(
                     f"{self.choices_file}: not readable ({fault}); mend it, or start afresh with"
@@ -137,7 +141,8 @@ class State:
         :raises SandboxError: another command works on this sandbox now.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.path("lock"), "a+") as lock:
+        self.root.chmod(0o711)  # others pass through it, see `users`
+        with open(os.open(self.root / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as fault:
@@ -158,11 +163,22 @@ class State:
 
 
 def cache_folder() -> Path:
-    """Downloads that every sandbox of this user may share (Gerrit's jars, Ansible)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "zuul-suse"
+    """Downloads that every sandbox of this user may share (Gerrit's jars, Ansible).
+
+    Services of root's sandboxes have users of their own and run what lies here: where these can't enter root's cache,
+    it is the system's.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
+    if os.geteuid() == 0 and not is_open(base):
+        base = SYSTEM_CACHE
+    folder = base / "zuul-suse"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def is_open(folder: Path) -> bool:
+    """Whether every user may enter a folder; one that is missing is made as open as its parents are."""
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents) if path.exists())
 
 
 @contextmanager

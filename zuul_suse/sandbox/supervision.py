@@ -8,6 +8,7 @@ its environment, so that clean-up ends our processes only. Nothing restarts by i
 
 import http.client
 import os
+import re
 import shlex
 import signal
 import socket
@@ -28,6 +29,12 @@ from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.templates import render
 
 MARK = "ZUUL_SUSE_SANDBOX"
+# What services see of the environment that `up` was called in: the rest may hold passwords, and plays see it too.
+PASSED = re.compile(
+    r"PATH|PYTHON\w+|LANG|LANGUAGE|LC_\w+|TZ|TERM|HOME|SHELL|XDG_\w+|JAVA_\w+|DIB_\w+|ELEMENTS_PATH|ZUUL_SUSE_\w+"
+    r"|OS_CLIENT_(CONFIG|SECURE)_FILE|\w*(CA_BUNDLE|CA_CERTS|CAINFO|CERT_FILE|CERT_DIR)|PIP_CERT|\w+_proxy",
+    re.IGNORECASE,
+)
 RUNNING = 20  # supervisor's process states, supervisord.org/subprocess.html
 STARTING = 10
 NOT_YET_STOPPED = (STARTING, RUNNING, 40)
@@ -49,7 +56,7 @@ class Supervision:
             self._config,
             socket=self._socket,
             root=self._state.root,
-            programs=[_program(service) for service in services],
+            programs=[_program(service, self._state.root) for service in services],
         )
 
     def up(self) -> None:
@@ -62,7 +69,8 @@ class Supervision:
             self._socket.unlink(missing_ok=True)
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
             # The mark is in supervisord's own environment, so that it is found as well; its children inherit it.
-            environment = {**os.environ, MARK: str(self._state.root)}
+            environment = {key: value for key, value in os.environ.items() if PASSED.fullmatch(key)}
+            environment[MARK] = str(self._state.root)
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SandboxError(f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
@@ -176,13 +184,16 @@ def is_connected(port: int) -> bool:
     )
 
 
-def _program(service: Service) -> dict[str, object]:
+def _program(service: Service, root: Path) -> dict[str, object]:
     """A service in supervisord's words, in which a percent sign is doubled."""
-    environment = ",".join(f'{key}="{value}"' for key, value in sorted(service.environment.items()))
+    variables = {"USER": service.user, "LOGNAME": service.user, **service.environment}
+    environment = ",".join(f'{key}="{value}"' for key, value in sorted(variables.items()))
     return {
         "name": service.name,
         "command": shlex.join(service.command).replace("%", "%%"),
+        "user": service.user,
+        "umask": f"{service.umask:03o}",
         "environment": environment.replace("%", "%%"),
-        "folder": service.folder,
+        "folder": service.folder or root,  # never the caller's, which may be closed to the service's user
         "stop_seconds": service.stop_seconds,
     }

@@ -8,10 +8,11 @@ import socket
 import ssl
 from pathlib import Path
 
-from zuul_suse.sandbox.certificates import Certificates
+from zuul_suse.sandbox.certificates import Certificates, Client
 from zuul_suse.sandbox.service import Service
 from zuul_suse.sandbox.state import State
 from zuul_suse.sandbox.templates import render
+from zuul_suse.sandbox.users import ZOOKEEPER
 
 # Debian's manifest leaves netty-codec out, so the class path is spelled out.
 JARS = ("zookeeper", "netty-codec", "netty-resolver", "slf4j-log4j12", "log4j-1.2")
@@ -24,7 +25,8 @@ def configure(state: State, files: Certificates) -> None:
         folder / "zoo.cfg",
         data=state.folder("zookeeper"),
         port=state.port("zookeeper"),
-        tls=files,
+        server=files.server,
+        ca=files.zuul.ca,
     )
     render("zookeeper-log4j.properties.j2", folder / "log4j.properties")
 
@@ -36,12 +38,14 @@ def service(state: State, files: Certificates) -> Service:
     return Service(
         name="zookeeper",
         command=(*command, str(folder / "zoo.cfg")),
-        check=lambda: is_ok(state.port("zookeeper"), files),
+        user=ZOOKEEPER,
+        environment={"HOME": str(state.root / "zookeeper")},
+        check=lambda: is_ok(state.port("zookeeper"), files.zuul),
         port_names=("zookeeper",),
     )
 
 
-def is_ok(port: int, files: Certificates) -> bool:
+def is_ok(port: int, files: Client) -> bool:
     """ZooKeeper's own answer to `ruok`."""
     context = ssl.create_default_context(cafile=str(files.ca))
     context.load_cert_chain(str(files.certificate), str(files.key))

@@ -13,13 +13,14 @@ from typing import Any
 import requests
 import yaml
 
-from zuul_suse.sandbox import SandboxError
+from zuul_suse.sandbox import SandboxError, environment, gerrit
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
 from zuul_suse.sandbox.service import Service, answers, wait_until
 from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
 from zuul_suse.sandbox.supervision import is_connected, listens
 from zuul_suse.sandbox.templates import render
+from zuul_suse.sandbox.users import LOGS, ZUUL
 from zuul_suse.seeds.render import TENANT_LIMITS
 
 TENANT = "zuul-suse"
@@ -83,7 +84,7 @@ def configure(state: State, files: Certificates) -> None:
         root=state.root,
         builds=state.root / BUILDS,
         port=state.port,
-        tls=files,
+        tls=files.zuul,
         keystore_password=state.password("zuul-keystore"),
         database=database,
         ansible_root=ansible_root(),
@@ -97,6 +98,12 @@ def configure(state: State, files: Certificates) -> None:
         gerrit_key=ssh_key(state),
         gerrit_password=state.password("gerrit-ci"),
         auth_secret=state.password("zuul-auth"),
+    )
+    render(
+        "zuul.gitconfig.j2",
+        state.path("etc", "zuul.gitconfig"),
+        gerrit_url=gerrit.url(state),
+        gerrit_header=gerrit.ci(state).git_header() if state.choices.review == "gerrit" else "",
     )
     for name in ("git", "executor", "run"):
         state.folder("zuul", name)
@@ -177,38 +184,48 @@ def _ask(state: State, path: str) -> list[dict[str, Any]]:
 def services(state: State) -> list[Service]:
     config = str(state.root / "etc" / "zuul.conf")
     options = ("-c", config, "-f", "-d")
+    variables = {"HOME": str(state.root / "zuul"), "GIT_CONFIG_GLOBAL": str(state.root / "etc" / "zuul.gitconfig")}
     return [
         Service(
             name="zuul-scheduler",
-            command=(_command("zuul-scheduler"), *options),
+            command=(*environment.script(state, "zuul-scheduler"), *options),
+            user=ZUUL,
+            environment=variables,
             check=lambda: _scheduler_is_well(state),
             port_names=("scheduler-health",),
         ),
         Service(
             name="zuul-executor",
-            command=(sys.executable, "-m", "zuul_suse.sandbox.loopback_executor", *options),
+            command=(environment.python(state), "-m", "zuul_suse.sandbox.loopback_executor", *options),
+            user=ZUUL,
+            environment=variables,
             check=lambda: answers(f"http://127.0.0.1:{state.port('executor-health')}/health/ready"),
             port_names=("executor-health", "executor-finger"),
         ),
         Service(
             name="zuul-web",
-            command=(_command("zuul-web"), *options),
+            command=(*environment.script(state, "zuul-web"), *options),
+            user=ZUUL,
+            environment=variables,
             check=lambda: answers(f"{url(state)}/api/tenant/{TENANT}/status"),
             url=status_page(state),
             port_names=("zuul-web",),
         ),
         Service(
             name="zuul-fingergw",
-            command=(_command("zuul-fingergw"), *options),
+            command=(*environment.script(state, "zuul-fingergw"), *options),
+            user=ZUUL,
+            environment=variables,
             check=lambda: listens(state.port("zuul-fingergw")),
             port_names=("zuul-fingergw",),
         ),
         Service(
             name="logs",
             command=(
-                *(sys.executable, "-m", "zuul_suse.sandbox.log_server"),
+                *(environment.python(state), "-m", "zuul_suse.sandbox.log_server"),
                 *(str(state.folder("build-logs")), str(state.port("logs"))),
             ),
+            user=LOGS,
             check=lambda: answers(f"{logs_url(state)}/"),
             url=f"{logs_url(state)}/",
             port_names=("logs",),

@@ -58,12 +58,16 @@ class Gerrit:
 
     def git_environment(self) -> Mapping[str, str]:
         """What lets git in as this user. In the environment, for a command line is seen by everybody."""
-        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return {
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"http.{self.url}/.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {token}",
+            "GIT_CONFIG_VALUE_0": self.git_header(),
         }
+
+    def git_header(self) -> str:
+        """The value of git's `http.extraHeader` that lets it in as this user."""
+        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return f"Authorization: Basic {token}"
 
     def _ask(self, method: str, path: str, body: object = None, content_type: str | None = None) -> Any:  # noqa: ANN401
         answer = self._send(method, path, body, content_type)
