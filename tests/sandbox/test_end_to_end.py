@@ -276,7 +276,7 @@ def test_everything_listens_on_loopback_or_the_sandboxs_own_bridge(account: dict
         for connection in process.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 found += 1
-                assert connection.laddr.ip in {"127.0.0.1", "::1", "::ffff:127.0.0.1", *bridge}, (process, connection)
+                assert connection.laddr.ip in {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", *bridge}, (process, connection)
     assert found >= len(PORTS), "services were looked at"
 
 

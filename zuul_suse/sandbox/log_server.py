@@ -1,31 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves saved build logs on loopback, browsable, and readable by Zuul's own pages.
+"""The sandbox's log server: nginx on a loopback address of its own, so that no log shares an origin with Zuul's pages.
 
-Run by the supervisor as `python -m zuul_suse.sandbox.log_server FOLDER PORT`; ends with its process.
+Owns `log-server/` of the state folder and `etc/nginx.conf`; serves `build-logs/`, which the executor fills. What a
+build left is a stranger's: no link is followed, and no document runs scripts.
 """
 
-import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import shutil
+from pathlib import Path
+
+from zuul_suse.sandbox.service import Service, answers
+from zuul_suse.sandbox.state import LOG_ADDRESS, State
+from zuul_suse.sandbox.templates import render
+from zuul_suse.sandbox.users import LOGS
+
+# Debian's package has it as a module; where it is missing, nginx's own listing will do.
+MODULES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
+FANCY_INDEX = "ngx_http_fancyindex_module.so"
 
 
-class LogHandler(SimpleHTTPRequestHandler):
-    """Python's own file handler; plain text is shown rather than downloaded."""
-
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
-        ext: "text/plain; charset=utf-8" for ext in (".log", ".txt", ".yaml", ".conf", ".ini", ".sh")
-    }
-
-    def end_headers(self) -> None:
-        """Zuul's pages, from another port, read the manifest and the job's output."""
-        self.send_header("Access-Control-Allow-Origin", "*")
-        super().end_headers()
+def url(state: State) -> str:
+    return f"http://{LOG_ADDRESS}:{state.port('logs')}"
 
 
-def main(folder: str, port: str) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", int(port)), partial(LogHandler, directory=folder)) as server:
-        server.serve_forever()
+def configure(state: State) -> None:
+    state.folder("build-logs")
+    found = [path for folder in MODULES if (path := Path(folder) / FANCY_INDEX).exists()]
+    render(
+        "nginx.conf.j2",
+        _config(state),
+        root=state.folder("build-logs"),
+        scratch=state.folder("log-server"),
+        listen=f"{LOG_ADDRESS}:{state.port('logs')}",
+        fancy_index=found[0] if found else None,
+    )
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def service(state: State) -> Service:
+    scratch = str(state.root / "log-server")
+    return Service(
+        name="logs",
+        command=(shutil.which("nginx") or "nginx", "-c", str(_config(state)), "-p", scratch, "-e", "stderr"),
+        user=LOGS,
+        environment={"HOME": scratch},
+        check=lambda: answers(f"{url(state)}/"),
+        url=f"{url(state)}/",
+        port_names=("logs",),
+    )
+
+
+def _config(state: State) -> Path:
+    return state.root / "etc" / "nginx.conf"

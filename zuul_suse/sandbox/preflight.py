@@ -28,6 +28,7 @@ COMMANDS = {
     "kpartx": "kpartx",
     "sudo": "sudo",
     "useradd": "passwd",
+    "nginx": "nginx",
 }
 NOBODY = 65534  # what Linux calls whoever has no rights
 FREE_GIB = 12  # an image, its copy in the datacenter, three nodes and their logs

@@ -17,6 +17,7 @@ from zuul_suse.sandbox import (
     datacenter,
     environment,
     gerrit,
+    log_server,
     mirror,
     mounts,
     nodepool,
@@ -88,6 +89,7 @@ class Sandbox:
                 gerrit.configure(self.state, program)
             zuul.configure(self.state, files)
             nodepool.configure(self.state, files)
+            log_server.configure(self.state)
             first, second = self._first_stage(files, program), self._second_stage()
             self.supervision.configure([*first, *second])
             self.supervision.up()
@@ -209,7 +211,7 @@ class Sandbox:
         return services
 
     def _second_stage(self) -> list[Service]:
-        return [*nodepool.services(self.state), *zuul.services(self.state)]
+        return [*nodepool.services(self.state), *zuul.services(self.state), log_server.service(self.state)]
 
     def _choose(self, wishes: Wishes) -> None:
         choices = self.state.choices

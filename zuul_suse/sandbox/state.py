@@ -36,6 +36,8 @@ PORTS = (
 )
 """Every port of a sandbox, by the name that `--port NAME=NUMBER` takes."""
 
+LOG_ADDRESS = "127.0.0.2"  # build logs are of another origin than Zuul's pages, cookies included
+
 # Where the executor's builds lie, below the state folder; one letter, because the longest socket path is below it: that
 # of Ansible's ssh connections, to which ssh adds 17 characters. The kernel takes socket paths of 107 at most.
 BUILDS = "b"
@@ -190,13 +192,14 @@ def cache_lock() -> Iterator[None]:
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on this loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    """Whether nothing listens on this port of the loopback addresses that a sandbox has services on."""
+    for address in ("127.0.0.1", LOG_ADDRESS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
     return True
 
 

@@ -65,6 +65,8 @@ SHARES = (
     _own("gerrit", GERRIT),
     *(_own(name, ZUUL) for name in ("zuul", "zuul/git", "zuul/executor", "zuul/run", "b")),
     _own("nodepool/run", NODEPOOL),
+    _read("etc/nginx.conf", LOGS),
+    _own("log-server", LOGS),
     Share("build-logs", ZUUL, LOGS, 0o750, whole=True),
 )
 

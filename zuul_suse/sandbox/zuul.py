@@ -13,14 +13,14 @@ from typing import Any
 import requests
 import yaml
 
-from zuul_suse.sandbox import SandboxError, environment, gerrit
+from zuul_suse.sandbox import SandboxError, environment, gerrit, log_server
 from zuul_suse.sandbox.certificates import Certificates
 from zuul_suse.sandbox.gerrit import CI_USER, ssh_key
 from zuul_suse.sandbox.service import Service, answers, wait_until
 from zuul_suse.sandbox.state import BUILDS, State, cache_folder, cache_lock
 from zuul_suse.sandbox.supervision import is_connected, listens
 from zuul_suse.sandbox.templates import render
-from zuul_suse.sandbox.users import LOGS, ZUUL
+from zuul_suse.sandbox.users import ZUUL
 from zuul_suse.seeds.render import TENANT_LIMITS
 
 TENANT = "zuul-suse"
@@ -48,10 +48,6 @@ def url(state: State) -> str:
     return f"http://127.0.0.1:{state.port('zuul-web')}"
 
 
-def logs_url(state: State) -> str:
-    return f"http://127.0.0.1:{state.port('logs')}"
-
-
 def status_page(state: State) -> str:
     return f"{url(state)}/t/{TENANT}/status"
 
@@ -73,7 +69,7 @@ def configure(state: State, files: Certificates) -> None:
     site = state.path("etc", "site-variables.yaml")
     variables = {
         "site_log_root": str(state.folder("build-logs")),
-        "site_log_url": logs_url(state),
+        "site_log_url": log_server.url(state),
         "site_ca_bundle": ca_bundle(),
     }
     site.write_text(yaml.safe_dump(variables))
@@ -218,17 +214,6 @@ def services(state: State) -> list[Service]:
             environment=variables,
             check=lambda: listens(state.port("zuul-fingergw")),
             port_names=("zuul-fingergw",),
-        ),
-        Service(
-            name="logs",
-            command=(
-                *(environment.python(state), "-m", "zuul_suse.sandbox.log_server"),
-                *(str(state.folder("build-logs")), str(state.port("logs"))),
-            ),
-            user=LOGS,
-            check=lambda: answers(f"{logs_url(state)}/"),
-            url=f"{logs_url(state)}/",
-            port_names=("logs",),
         ),
     ]
 

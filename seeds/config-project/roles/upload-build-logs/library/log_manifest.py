@@ -40,14 +40,21 @@ def described(entry):
     }
 
 
+def opened(path, flags):
+    """Open a file, but not by a link: the folder is filled by whoever wrote the change."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
 def main():
     """Be the Ansible module."""
     module = AnsibleModule(argument_spec={"root": {"type": "path", "required": True}})
     root = module.params["root"]
     path = os.path.join(root, NAME)
     try:
+        if os.path.islink(root):
+            module.fail_json(msg=f"root: {root} is a link, not a folder")
         entries = [e for e in tree(root) if e["name"] != NAME]
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", opener=opened) as file:
             json.dump({"tree": entries, "index_links": False}, file)
     except OSError as error:
         module.fail_json(msg=f"root: {error}")
