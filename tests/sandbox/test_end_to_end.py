@@ -26,6 +26,7 @@ from zuul_suse.sandbox.demo import await_verdict
 from zuul_suse.sandbox.developer import AUTHOR, send
 from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import access, destination, git, push
+from zuul_suse.sandbox.review import Review
 from zuul_suse.sandbox.sandbox import Sandbox
 from zuul_suse.sandbox.state import PORTS, State
 from zuul_suse.sandbox.supervision import marked_processes
@@ -240,6 +241,29 @@ def test_a_strangers_play_reaches_nothing_of_the_host(account: dict[str, Any], s
     assert not re.findall(r"(?:WROTE|READ) .*", text)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["?account_id=1000000", "?user_name=admin", "", "?action=create_account", "?preferred_email=admin@example.com"],
+)
+def test_nobody_becomes_gerrits_administrator_by_asking(account: dict[str, Any], state: State, path: str) -> None:
+    page = f"{gerrit.url(state)}/login/{path}"
+    form = {"username": gerrit.ADMIN, "password": state.password("gerrit-admin")}
+    for answer in (
+        requests.get(page, timeout=30, allow_redirects=False),
+        requests.get(page, timeout=30, allow_redirects=False, auth=(gerrit.ADMIN, gerrit.KNOWN_PASSWORD)),
+        requests.post(page, data=form, timeout=30, allow_redirects=False),
+    ):
+        assert answer.status_code == 401, answer.text
+        assert "GerritAccount" not in answer.cookies
+
+
+def test_the_administrators_password_was_drawn(account: dict[str, Any], state: State) -> None:
+    assert not Review(gerrit.url(state), gerrit.ADMIN, gerrit.KNOWN_PASSWORD).is_accepted()
+    assert not Review(gerrit.url(state), gerrit.ADMIN, "").is_accepted()
+    assert gerrit.admin(state).is_accepted()
+    assert len(state.choices.passwords["gerrit-admin"]) >= 20
+
+
 def test_each_service_has_the_rights_of_its_user(account: dict[str, Any], command: CommandLine, state: State) -> None:
     pids = {name: service["pid"] for name, service in command.services().items()}
     for service in Sandbox(state, Progress(quiet=True))._known_services():
@@ -276,7 +300,10 @@ def test_everything_listens_on_loopback_or_the_sandboxs_own_bridge(account: dict
         for connection in process.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 found += 1
-                assert connection.laddr.ip in {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", *bridge}, (process, connection)
+                assert connection.laddr.ip in {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", *bridge}, (
+                    process,
+                    connection,
+                )
     assert found >= len(PORTS), "services were looked at"
 
 

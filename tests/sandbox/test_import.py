@@ -80,7 +80,7 @@ def clones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def move(folder: Path, state: State, clones: Path, *words: str, code: int) -> tuple[dict[str, Any], str]:
     """Run the import as the sandbox's administrator: what came of each project, and what was said."""
     (folder / "seed.yaml").write_text(SEED)
-    (folder / "password").write_text(gerrit.ADMIN_PASSWORD)
+    (folder / "password").write_text(state.password("gerrit-admin"))
     program = str(Path(sys.executable).parent / "zuul-suse")
     options = ["--user", gerrit.ADMIN, "--password-file", str(folder / "password"), "--json"]
     options += ["--seed", str(folder / "seed.yaml"), "--from", str(clones), "--gerrit", gerrit.url(state)]

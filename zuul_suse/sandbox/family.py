@@ -29,7 +29,7 @@ def bring(state: State, family: Family, base: str, progress: Progress) -> None:
     :raises SandboxError: a project can't be had or moved.
     """
     work = state.folder("work", "import")
-    session = Gerrit(gerrit.url(state), gerrit.ADMIN, gerrit.ADMIN_PASSWORD)
+    session = Gerrit(gerrit.url(state), gerrit.ADMIN, state.password("gerrit-admin"))
     wishes = Wishes(base, work / "clones", SHARING, skip_incomplete=True)
     try:
         outcomes = move(family, session, wishes, progress)

@@ -17,6 +17,13 @@ class Review(Gerrit):
 
     error = SandboxError
 
+    def is_accepted(self) -> bool:
+        """Whether the server lets this user in.
+
+        :raises SandboxError: it does not answer.
+        """
+        return self._send("GET", "accounts/self", None).status_code == 200
+
     def ensure_account(self, name: str, full_name: str, password: str, groups: list[str], ssh_key: str | None) -> None:
         """Make an account, or give the existing one this password and key."""
         body: dict[str, object] = {
