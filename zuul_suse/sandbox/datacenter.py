@@ -89,6 +89,7 @@ def service(state: State) -> Service:
         check=lambda: _answers(state),
         url=f"unix://{socket(state)}",
         stop_seconds=40,
+        resumes=True,
     )
 
 

@@ -249,6 +249,8 @@ class Sandbox:
         """Start services side by side, each with what is its own, and wait for each."""
         users.give(self.state.root)
         for service in services:
+            if not service.resumes:
+                self.supervision.end_orphans(service.name)
             self.supervision.start(service.name)
         with self.progress.step(f"waiting for {', '.join(service.name for service in services)}"):
             for service in services:

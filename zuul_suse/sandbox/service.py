@@ -32,6 +32,7 @@ class Service:
     stop_seconds: int = 30
     port_names: tuple[str, ...] = ()
     umask: int = 0o077
+    resumes: bool = False  # what it started goes on without it, and it finds that again at its start
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,14 @@ class Supervision:
         if self.pids().get(name) is None:
             self._call("startProcess", name, False)
 
+    def end_orphans(self, name: str) -> None:
+        """End what a service that does not run any more has left: an ssh-agent with the nodes' key, say.
+
+        While it runs, some of its processes have no parent either, so these can't be told from orphans.
+        """
+        if self.pids().get(name) is None:
+            end_processes([process for process in self.strays() if _service_of(process) == name])
+
     def stop(self, names: Iterable[str]) -> None:
         """Stop services side by side, for one after another takes Zuul half a minute, and wait for their ends."""
         names = [name for name in names if self.pids().get(name) is not None]
@@ -151,6 +159,14 @@ def marked_processes(root: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _service_of(process: psutil.Process) -> str | None:
+    """The service that started a process, by what supervisord puts into the environment."""
+    try:
+        return process.environ().get("SUPERVISOR_PROCESS_NAME")
+    except (psutil.Error, OSError):
+        return None
 
 
 def end_processes(processes: Sequence[psutil.Process]) -> None:
