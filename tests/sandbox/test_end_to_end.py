@@ -28,7 +28,7 @@ from zuul_suse.sandbox.progress import Progress
 from zuul_suse.sandbox.repositories import access, destination, git, push
 from zuul_suse.sandbox.review import Review
 from zuul_suse.sandbox.sandbox import Sandbox
-from zuul_suse.sandbox.state import PORTS, State
+from zuul_suse.sandbox.state import LOG_ADDRESS, PORTS, State
 from zuul_suse.sandbox.supervision import marked_processes
 
 from .conftest import CommandLine
@@ -146,7 +146,7 @@ def test_a_checkout_whose_last_commit_was_amended_is_seeded_again(account: dict[
         assert branch == git(folder, "rev-parse", "HEAD")
 
 
-@pytest.mark.parametrize("victim", ["gerrit", "datacenter", "zuul-executor", "nodepool-launcher", "zookeeper"])
+@pytest.mark.parametrize("victim", ["gerrit", "datacenter", "zuul-executor", "nodepool-launcher", "zookeeper", "logs"])
 def test_a_killed_service_is_shown_and_mended(account: dict[str, Any], command: CommandLine, victim: str) -> None:
     os.kill(command.services()[victim]["pid"], signal.SIGKILL)
     assert eventually(lambda: not command_says_running(command, victim), 15)
@@ -313,8 +313,9 @@ def test_down_leaves_no_process_container_bridge_or_port(account: dict[str, Any]
     assert marked_processes(state.root) == []
     assert not (Path("/sys/class/net") / datacenter.bridge(state)).exists()
     for name in PORTS:
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", state.port(name))) != 0, name
+        for address in ("127.0.0.1", LOG_ADDRESS):
+            with socket.socket() as probe:
+                assert probe.connect_ex((address, state.port(name))) != 0, name
     assert not [mount for mount in Path("/proc/mounts").read_text().splitlines() if str(state.root) in mount]
 
 

@@ -2,6 +2,7 @@
 """The real log server on a folder as a stranger's build may leave it."""
 
 import gzip
+import os
 import pwd
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import requests
 
 from zuul_suse.sandbox import log_server, users
 from zuul_suse.sandbox.state import State
+from zuul_suse.sandbox.supervision import MARK, marked_processes
 
 BUILD = "1/1/check/evil/0123456"
 
@@ -32,7 +34,8 @@ def url() -> Iterator[str]:
         log_server.configure(state)
         users.give(state.root)
         service = log_server.service(state)
-        process = subprocess.Popen(service.command, user=service.user, group=service.user, extra_groups=[])
+        marked = {**os.environ, MARK: str(state.root)}
+        process = subprocess.Popen(service.command, env=marked, user=service.user, group=service.user, extra_groups=[])
         try:
             end = time.monotonic() + 20
             while not service.check():
@@ -40,6 +43,7 @@ def url() -> Iterator[str]:
                 assert time.monotonic() < end
                 time.sleep(0.1)
             assert Path(f"/proc/{process.pid}").stat().st_uid == pwd.getpwnam(users.LOGS).pw_uid
+            assert [found.pid for found in marked_processes(state.root)] == [process.pid], "it would outlive `down`"
             yield f"{log_server.url(state)}/{BUILD}"
         finally:
             process.terminate()
