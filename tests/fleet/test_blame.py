@@ -441,6 +441,10 @@ def test_request_is_taken_back_while_its_label_rests_but_not_for_ever(bench: Mak
     one = bench(a=50, b=40)
     demands = [Demand(lambda name: Order("np", BAD.image, NEED), label=BAD.label)]
     assert not one.fleet.takes_back("request", demands)
+    fails(one.fleet.blame, BAD, "a", "b", fault=Fault.LABEL)
+    assert not one.fleet.takes_back("request", demands), "it never worked: a mistake in the configuration"
+    one.fleet.blame.arrived(BAD, "a")
+    assert not one.fleet.takes_back("request", demands)
     for _ in range(61):
         fails(one.fleet.blame, BAD, "a", "b", fault=Fault.LABEL)
         took = one.fleet.takes_back("request", demands)

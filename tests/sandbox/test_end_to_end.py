@@ -138,7 +138,7 @@ def test_up_again_is_harmless(account: dict[str, Any], command: CommandLine) -> 
 
 def test_a_checkout_whose_last_commit_was_amended_is_seeded_again(account: dict[str, Any], state: State) -> None:
     folder = state.folder("work", "amended")
-    git(folder, "clone", "-q", destination(state, "zuul-suse"), ".", environment=access(state))
+    git(folder, "clone", "-q", destination(state, "zuul-suse"), ".", config=access(state))
     for message in ("once", "twice"):
         git(folder, "commit", "-q", "--amend", "-m", message, environment=AUTHOR)
         assert push(state, folder, "HEAD", "zuul-suse")

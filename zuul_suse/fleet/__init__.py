@@ -149,8 +149,11 @@ class Fleet:
         return bool(able) and all(candidate.blamed for candidate in able)
 
     def takes_back(self, request: str, demands: Sequence[Demand]) -> bool:
-        """Whether a request whose launches failed is to wait, holding nothing, because its label rests; for a time."""
-        if not self.rests(demands):
+        """Whether a request whose launches failed is to wait, holding nothing, because its label rests; for a time.
+
+        A label that has never worked is a mistake in the configuration, of which who asked for it should hear.
+        """
+        if not self.rests(demands) or not all(self.blame.has_worked(demand.label) for demand in demands):
             return False
         with self._lock:
             now = self.clock()

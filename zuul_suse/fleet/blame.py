@@ -64,6 +64,7 @@ class _Label:
     full: dict[str, tuple[float, int]] = field(default_factory=dict)  # until when, and how often in a row
     used_at: float = -math.inf
     reported_at: float = -math.inf
+    has_worked: bool = False
 
     @property
     def is_suspect(self) -> bool:
@@ -136,6 +137,11 @@ class Blame:
             ]
         return tuple((label, self.obstacle(label, datacenter), self.full_for(label, datacenter)) for label in suspects)
 
+    def has_worked(self, label: str) -> bool:
+        """Whether a server of this label could ever be used since this process began."""
+        with self._lock:
+            return label in self._labels and self._labels[label].has_worked
+
     def is_open(self, label: str, datacenter: str) -> bool:
         """Whether this label rests there."""
         with self._lock:
@@ -164,7 +170,7 @@ class Blame:
         """A server of this label can be used. It speaks for the datacenter, and for the label wherever it failed."""
         with self._lock:
             known = self._labels[subject.label]
-            known.used_at = self._clock()
+            known.used_at, known.has_worked = self._clock(), True
             recent = {name: at for name, at in self._arrivals[datacenter].items() if at >= self._clock() - self.LATELY}
             self._arrivals[datacenter] = {**recent, subject.image: self._clock()}
             self._opened_by[datacenter].clear()
